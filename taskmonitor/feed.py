@@ -1,0 +1,68 @@
+"""The event feed: appended in the writer's transaction, read in commit order.
+
+A reader that has seen position N never misses a later commit with a smaller position. SQLite has one
+writer at a time, so the order of insertion is that of commits. On PostgreSQL a position is taken before
+the commit; a lock held from there to the end of the transaction makes the two orders one
+(docs/decisions/0002-commit-order.md).
+"""
+
+from collections.abc import Callable
+from itertools import count
+
+from django.db import connection, transaction
+from django.db.models import Max, Min
+
+from taskmonitor.models import Event
+
+_APPENDING = 0x7A5C  # the advisory lock of the feed
+_listeners: dict[int, Callable[[], None]] = {}
+_tickets = count()
+
+
+def append(*events: Event) -> None:
+    """Record what happened; the last statement of a service."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_APPENDING])
+    if len(events) == 1:
+        events[0].save(force_insert=True)
+    else:
+        Event.objects.bulk_create(events, batch_size=500)
+    transaction.on_commit(_wake)
+
+
+def read(*, after: int, limit: int) -> list[Event]:
+    """The next events behind `after`, oldest first, each with its job."""
+    return list(Event.objects.filter(position__gt=after).select_related("job").order_by("position")[:limit])
+
+
+def last() -> int:
+    """The position of the newest event; 0 if there is none."""
+    return Event.objects.aggregate(last=Max("position"))["last"] or 0
+
+
+def lost(after: int) -> bool:
+    """Whether a reader that has seen `after` may have missed events: they are gone, or were never here."""
+    if not after:
+        return False
+    kept = Event.objects.aggregate(first=Min("position"), last=Max("position"))
+    return kept["last"] is None or not kept["first"] - 1 <= after <= kept["last"]
+
+
+def listen(wake: Callable[[], None]) -> Callable[[], None]:
+    """Call `wake` after each commit of this process that appended; the answer ends it.
+
+    Commits of other processes wake nobody: a listener looks at `last()` now and then as well.
+    """
+    ticket = next(_tickets)
+    _listeners[ticket] = wake
+
+    def stop() -> None:
+        _listeners.pop(ticket, None)
+
+    return stop
+
+
+def _wake() -> None:
+    for wake in list(_listeners.values()):
+        wake()

@@ -1,0 +1,23 @@
+"""manage.py upkeep: one pass by hand."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from taskmonitor import upkeep
+
+
+class Command(BaseCommand):
+    help = "Call stale jobs UNKNOWN, clear and delete old ones; the workers do this each minute."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+    def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
+        report = upkeep.tick(timezone.now(), dry_run=dry_run)
+        for verb, ids in (("lost", report.lost), ("cleared", report.cleared), ("deleted", report.deleted)):
+            self.stdout.write(f"{'would be ' if dry_run else ''}{verb}: {len(ids)}")
+            for job_id in ids:
+                self.stdout.write(f"  {job_id}")

@@ -1,0 +1,23 @@
+from taskmonitor.models.access import ROLE_RIGHTS, SYSTEM, AccessToken, Actor, AuditEntry, Right, Role
+from taskmonitor.models.entity import Entity, JobEntity
+from taskmonitor.models.event import Event, Verb
+from taskmonitor.models.idempotency import IdempotencyRecord
+from taskmonitor.models.job import Job, Step, StepType
+
+__all__ = [
+    "ROLE_RIGHTS",
+    "SYSTEM",
+    "AccessToken",
+    "Actor",
+    "AuditEntry",
+    "Entity",
+    "Event",
+    "IdempotencyRecord",
+    "Job",
+    "JobEntity",
+    "Right",
+    "Role",
+    "Step",
+    "StepType",
+    "Verb",
+]

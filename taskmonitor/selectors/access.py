@@ -1,0 +1,27 @@
+"""What a user may do, asked of the database anew for each request."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Permission, User
+from django.db.models import Q
+
+from taskmonitor.models import AccessToken, Actor, Right
+
+
+def actor(user: User, *, scope: str | None = None) -> Actor:
+    """The user with the rights that hold now, cut down to the `scope` of the token they came with."""
+    rights: Iterable[str] = Right
+    if not user.is_superuser:
+        rights = Permission.objects.filter(
+            Q(user=user.pk) | Q(group__user=user.pk), content_type__app_label="taskmonitor"
+        ).values_list("codename", flat=True)
+    return Actor(user_id=user.pk, name=user.get_username(), rights=frozenset(rights) - _withheld(scope))
+
+
+def _withheld(scope: str | None) -> frozenset[str]:
+    if scope is None:
+        return frozenset()
+    words = scope.split()
+    return frozenset(
+        right for word, rights in AccessToken.SCOPES.items() if word not in words for right in rights
+    )

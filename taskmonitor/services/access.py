@@ -1,0 +1,104 @@
+"""Granting roles and tokens; each change is audited in its own transaction."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.models import Group, User
+
+from taskmonitor.errors import Invalid, NotFound
+from taskmonitor.models import AccessToken, Actor, AuditEntry, Role
+from taskmonitor.services.text import required
+from taskmonitor.services.transaction import writing
+
+_MARK = "tm_"  # begins each token, so that scanners for leaked secrets can know it
+
+
+def grant_role(*, role: Role, users: Iterable[User], actor: Actor, now: datetime) -> int:
+    """Give the role to those who do not have it; how many got it. It counts from their next request on."""
+    return _change_role(role, users, "granted", actor, now)
+
+
+def revoke_role(*, role: Role, users: Iterable[User], actor: Actor, now: datetime) -> int:
+    """Take the role from those who have it; how many lost it."""
+    return _change_role(role, users, "revoked", actor, now)
+
+
+def _change_role(role: Role, users: Iterable[User], verb: str, actor: Actor, now: datetime) -> int:
+    changed = 0
+    with writing():
+        group = Group.objects.get(name=role)
+        holders = set(group.user_set.values_list("pk", flat=True))
+        for user in users:
+            if (user.pk in holders) == (verb == "granted"):
+                continue
+            if verb == "granted":
+                user.groups.add(group)
+            else:
+                user.groups.remove(group)
+            audit(verb=verb, subject=user.get_username(), detail=str(role), actor=actor, now=now)
+            changed += 1
+    return changed
+
+
+def audit(*, verb: str, subject: str, detail: str, actor: Actor, now: datetime) -> None:
+    """Write one audit entry, within the caller's transaction."""
+    AuditEntry.objects.create(
+        time=now, actor_id=actor.user_id, actor_name=actor.name, verb=verb, subject=subject, detail=detail
+    )
+
+
+def add_token(
+    *, user_id: int, name: str, scope: Iterable[str], expires: datetime | None, actor: Actor, now: datetime
+) -> tuple[AccessToken, str]:
+    """A new named token of the user's, and its secret, which is kept nowhere."""
+    words = [word for word in AccessToken.SCOPES if word in set(scope)]
+    if not words:
+        raise Invalid("scope", f"choose among {', '.join(AccessToken.SCOPES)}.")
+    if expires is not None and expires <= now:
+        raise Invalid("expires", "must be in the future.")
+    name = required("name", name.strip(), longest=100)
+    secret = _MARK + secrets.token_urlsafe(32)
+    with writing():
+        if AccessToken.objects.filter(user_id=user_id, name=name).exists():
+            raise Invalid("name", f"you have a token named {name} already; revoke it or choose another name.")
+        token = AccessToken.objects.create(
+            digest=digest(secret),
+            user_id=user_id,
+            name=name,
+            scope=" ".join(words),
+            created=now,
+            expires=expires,
+        )
+        audit(verb="made token", subject=actor.name, detail=f"{name}: {token.scope}", actor=actor, now=now)
+    return token, secret
+
+
+def add_login_token(*, user_id: int, life_ends: datetime, now: datetime) -> str:
+    """The secret of a new token that stands for one login of an oVirt client."""
+    secret = _MARK + secrets.token_urlsafe(32)
+    with writing():
+        AccessToken.objects.create(digest=digest(secret), user_id=user_id, created=now, expires=life_ends)
+    return secret
+
+
+def revoke_token(*, token_id: int, actor: Actor, now: datetime) -> None:
+    """End the actor's own named token at once; NotFound for anybody else's."""
+    with writing():
+        token = AccessToken.objects.filter(pk=token_id, user=actor.user_id).exclude(name="").first()
+        if token is None:
+            raise NotFound("Token", token_id)
+        token.delete()
+        audit(verb="revoked token", subject=actor.name, detail=token.name, actor=actor, now=now)
+
+
+def revoke_secret(secret: str) -> None:
+    """End the token with that secret, if there is one (oVirt: sso-logout)."""
+    with writing():
+        AccessToken.objects.filter(digest=digest(secret)).delete()
+
+
+def digest(secret: str) -> str:
+    """What is stored of a secret. It is random and long, so a plain hash cannot be reversed."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,203 @@
+"""What can be done to a step (oVirt: AddExternalStep, EndExternalStep)."""
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from taskmonitor import feed
+from taskmonitor.errors import Conflict, Invalid, ParentEnded, TransitionError
+from taskmonitor.lifecycle import ENDED, Status
+from taskmonitor.models import Actor, Event, Job, Right, Step, StepType, Verb
+from taskmonitor.services import _job_row as row
+from taskmonitor.services.text import checked, required
+from taskmonitor.services.transaction import writing
+
+logger = logging.getLogger(__name__)
+
+DEEPEST = 1000  # steps above a step
+
+
+def add_step(
+    *,
+    job_id: UUID,
+    description: str,
+    type: str,  # noqa: A002 - the field's own name
+    actor: Actor,
+    now: datetime,
+    parent_step_id: UUID | None = None,
+    status: str = Status.STARTED,
+) -> Step:
+    """Store a new external step under the job, or under one of its steps (oVirt: AddExternalStep).
+
+    A step recorded after the fact, with a `status` that ends it, gets its end time at once.
+    """
+    row.require(actor, Right.INJECT)
+    if type not in StepType.values:
+        raise Invalid("type", f"{type} is not one of {', '.join(StepType.values)}.")
+    if status not in Status.values:
+        raise Invalid("status", f"{status} is not one of {', '.join(Status.values)}.")
+    text = required("description", description)
+    with writing():
+        job = row.locked_external(job_id, actor)
+        if job.ended:
+            raise ParentEnded("job", job.status)
+        parent = _parent(job, parent_step_id)
+        last = (
+            job.steps.filter(parent_step=parent).order_by("-number").values_list("number", flat=True).first()
+        )
+        step = Step(
+            job=job,
+            parent_step=parent,
+            number=0 if last is None else last + 1,
+            depth=parent.depth + 1 if parent else 0,
+            description=text,
+            type=type,
+            status=status,
+            external=True,
+            start_time=now,
+            end_time=now if status in ENDED else None,
+            last_updated=now,
+        )
+        step.save(force_insert=True)
+        revival = row.touch(
+            job,
+            actor=actor,
+            now=now,
+            steps_total=job.steps_total + 1,
+            steps_open=job.steps_open + (not step.ended),
+            steps_bad=job.steps_bad + (status in row.BAD),
+        )
+        added = Event.of(job, Verb.ADDED, actor=actor, now=now, step_id=step.pk, new_status=status)
+        feed.append(*revival, added)
+    logger.info("Step id=%s job=%s status=%s", step.pk, job.pk, step.status)
+    return step
+
+
+def end_step(
+    *,
+    job_id: UUID,
+    step_id: UUID,
+    status: str,
+    actor: Actor,
+    now: datetime,
+    force: bool = False,
+    reason: str = "",
+    fails_job: bool = False,
+) -> Step:
+    """End an external step (oVirt: EndExternalStep).
+
+    Open steps beneath it stay as they are, or become ABORTED with `force`. With `fails_job` a FAILED
+    step fails its job and whatever is open in it, as the oVirt engine does. Ending it again in the same
+    way changes nothing; in another way it raises TransitionError.
+    """
+    row.require(actor, Right.INJECT)
+    target = row.outcome(status)
+    text = checked("reason", reason)
+    with writing():
+        job = row.locked_external(job_id, actor)
+        step = row.step_of(job, step_id)
+        if not step.external:
+            raise Conflict("This step is watched by the server; a plug-in can end external steps only.")
+        if step.status == target:
+            return step
+        old = step.status
+        step.move(target, end_time=now, last_updated=now, reason=text)
+        beneath = _beneath(step, row.open_steps(job)) if force else []
+        events = row.touch(
+            job,
+            actor=actor,
+            now=now,
+            steps_open=job.steps_open - 1 - len(beneath),
+            steps_bad=job.steps_bad + (target in row.BAD) + len(beneath),
+        )
+        if beneath:
+            events += row.close_steps(job, beneath, Status.ABORTED, actor=actor, now=now)
+        events.append(
+            Event.of(
+                job,
+                Verb.MOVED,
+                actor=actor,
+                now=now,
+                step_id=step.pk,
+                old_status=old,
+                new_status=target,
+                text=text,
+            )
+        )
+        if fails_job and target == Status.FAILED:
+            events += row.end(job, Status.FAILED, closing=Status.FAILED, actor=actor, now=now, reason=text)
+        feed.append(*events)
+    logger.info("Step id=%s job=%s status=%s", step.pk, job.pk, step.status)
+    return step
+
+
+def report_progress(
+    *,
+    job_id: UUID,
+    actor: Actor,
+    now: datetime,
+    step_id: UUID | None = None,
+    current: int | None = None,
+    end: int | None = None,
+    text: str | None = None,
+) -> Job | Step:
+    """Note how far the step, or else the job itself, has come, in units of the caller's; None keeps the old value."""
+    row.require(actor, Right.INJECT)
+    if current is None and end is None and text is None:
+        raise Invalid("progress", "give current, end or text.")
+    with writing():
+        job = row.locked_external(job_id, actor)
+        work = row.step_of(job, step_id) if step_id else job
+        if work.ended:
+            raise TransitionError(str(work._meta.verbose_name), work.status, Status.STARTED, work.end_time)
+        fields = {
+            "progress_current": _amount("current", current, work.progress_current),
+            "progress_end": _amount("end", end, work.progress_end),
+            "progress_text": work.progress_text if text is None else checked("text", text, longest=1000),
+        }
+        if (fields["progress_current"] or 0) > (fields["progress_end"] or AMOUNT_MAX):
+            raise Invalid(
+                "current", f"{fields['progress_current']} is beyond the end, {fields['progress_end']}."
+            )
+        if isinstance(work, Step):
+            work.change(**fields, last_updated=now)
+            fields = {}
+        events = row.touch(job, actor=actor, now=now, **fields)
+        feed.append(*events, Event.of(job, Verb.PROGRESSED, actor=actor, now=now, step_id=step_id))
+    return work
+
+
+AMOUNT_MAX = 2**63 - 1
+
+
+def _amount(field: str, value: int | None, kept: int | None) -> int | None:
+    if value is not None and not 0 <= value <= AMOUNT_MAX:
+        raise Invalid(field, f"must be a whole number from 0 to {AMOUNT_MAX}.")
+    return kept if value is None else value
+
+
+def _parent(job: Job, step_id: UUID | None) -> Step | None:
+    if step_id is None:
+        return None
+    parent = job.steps.filter(pk=step_id).first()
+    if parent is None:
+        raise Invalid("parent_step", f"{step_id} is not a step of this job.")
+    if parent.ended:
+        raise ParentEnded("parent step", parent.status)
+    if parent.depth >= DEEPEST:
+        raise Invalid("parent_step", f"{DEEPEST} steps stand above it already; nest no deeper.")
+    return parent
+
+
+def _beneath(top: Step, steps: list[Step]) -> list[Step]:
+    """Those of `steps` that stand under `top`, however deep, also through ended ones."""
+    parents = dict(Step.objects.filter(job_id=top.job_id).values_list("pk", "parent_step_id"))
+
+    def is_beneath(key: UUID | None) -> bool:
+        while key is not None:
+            key = parents[key]
+            if key == top.pk:
+                return True
+        return False
+
+    return [step for step in steps if is_beneath(step.pk)]

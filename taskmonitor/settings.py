@@ -1,0 +1,213 @@
+"""Settings. A deployment speaks through the environment; a fresh clone needs none of it (docs/operators.md)."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# Where it keeps what it must not lose
+DATA = Path(env.str("TASKMONITOR_DATA", default=str(BASE_DIR / "var"))).resolve()
+DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def secret_key() -> str:
+    """SECRET_KEY, or else the key kept beside the data, made at the first start."""
+    given = env.str("SECRET_KEY", default="")
+    if given:
+        return given
+    path = DATA / "secret_key"
+    if not path.exists():
+        made = DATA / f"secret_key.{get_random_secret_key()[:8].encode().hex()}"
+        made.touch(mode=0o600)
+        made.write_text(get_random_secret_key())
+        try:
+            path.hardlink_to(made)  # of two first starts at once, one key wins
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    return path.read_text()
+
+
+SECRET_KEY = secret_key()
+DEBUG = env.bool("DEBUG", default=False)
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "taskmonitor.apps.TaskMonitorConfig",
+    "coordinator.apps.CoordinatorConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_q",
+    "rest_framework",
+    "drf_spectacular",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "taskmonitor.urls"
+ASGI_APPLICATION = "taskmonitor.asgi.application"
+APPEND_SLASH = False  # clients of the API follow no redirects
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+# The database: SQLite beside the data, or what DATABASE_URL names
+def database() -> dict[str, Any]:
+    """Django's settings of the one database."""
+    if not env.str("DATABASE_URL", default=""):
+        config: dict[str, Any] = {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA / "taskmonitor.sqlite3",
+        }
+    else:
+        config = env.db("DATABASE_URL")
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",  # a transaction that will write waits for its turn at its start
+            "timeout": 20,  # seconds to wait for another process's write
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;"
+            ),
+        }
+    else:
+        config |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    return config
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Redis, where there is one, shares the cache between hosts; it is never the truth
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# The workers
+Q_CLUSTER = {
+    "name": "task-monitor",
+    "orm": "default",
+    "workers": env.int("WORKERS", default=1),
+    "timeout": 300,  # seconds a task may take
+    "retry": 360,  # seconds until a lost task is given out again; longer than it may take
+    "max_attempts": 5,
+    "ack_failures": True,
+    "save_limit": 100,
+    "catch_up": False,
+    "label": "Background tasks",
+}
+
+# Who one is
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "job_list"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("HTTPS", default=False)
+SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA / "static"
+WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where they lie
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("TASKMONITOR_BODY_LIMIT", default=1_000_000)  # bytes of one request
+
+# What upkeep does when (MISSION.md D14)
+CLEAR_FINISHED_AFTER = timedelta(minutes=env.int("TASKMONITOR_CLEAR_FINISHED_MINUTES", default=10))
+CLEAR_FAILED_AFTER = timedelta(minutes=env.int("TASKMONITOR_CLEAR_FAILED_MINUTES", default=60))
+KEEP_CLEARED_FOR = timedelta(days=env.int("TASKMONITOR_RETENTION_DAYS", default=90))
+KEEP_ANSWERS_FOR = timedelta(hours=24)  # of requests with an Idempotency-Key
+LOGIN_TOKEN_LIFE = timedelta(hours=env.int("TASKMONITOR_LOGIN_TOKEN_HOURS", default=12))
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "api.authentication.TokenAuthentication",
+        "api.authentication.PasswordAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.XmlUnlessJsonIsAsked",
+    "DEFAULT_RENDERER_CLASSES": ["api.xml.XMLRenderer", "api.json.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["api.xml.XMLParser", "api.json.JSONParser"],
+    "EXCEPTION_HANDLER": "api.errors.fault",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Task Monitor", "VERSION": "0.1.0"}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,43 @@
+"""Objects with dull valid defaults, so that a test shows only what matters to it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+
+from taskmonitor.models import Actor, Job, Right, Role, Step
+from taskmonitor.services import jobs, steps
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+PASSWORD = "correct horse battery"  # noqa: S105
+
+
+def make_user(username: str = "plugin", *roles: Role, **fields: Any) -> User:
+    user = User.objects.create(username=username, **fields)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    return user
+
+
+def make_actor(user: User | None = None, *rights: Right) -> Actor:
+    """The user as one who may inject, or who has just these rights."""
+    user = user or User.objects.filter(username="plugin").first() or make_user()
+    return Actor(user_id=user.pk, name=user.username, rights=frozenset(rights or (Right.INJECT,)))
+
+
+def make_job(actor: Actor | None = None, **fields: Any) -> Job:
+    return jobs.add_job(
+        **{"description": "Clone web-01", "now": NOW, "actor": actor or make_actor(), **fields}
+    )
+
+
+def make_step(job: Job, actor: Actor | None = None, **fields: Any) -> Step:
+    return steps.add_step(
+        **{
+            "job_id": job.pk,
+            "description": "Copy disk",
+            "type": "EXECUTING",
+            "now": NOW,
+            "actor": actor or make_actor(job.owner),
+            **fields,
+        }
+    )
