@@ -18,7 +18,7 @@ DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 def secret_key() -> str:
     """SECRET_KEY, or else the key kept beside the data, made at the first start."""
-    given = env.str("SECRET_KEY", default="")
+    given: str = env.str("SECRET_KEY", default="")
     if given:
         return given
     path = DATA / "secret_key"

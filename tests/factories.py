@@ -9,7 +9,7 @@ from taskmonitor.models import Actor, Job, Right, Role, Step
 from taskmonitor.services import jobs, steps
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 
 
 def make_user(username: str = "plugin", *roles: Role, **fields: Any) -> User:

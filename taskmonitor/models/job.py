@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -85,7 +86,9 @@ class Job(Work):
     steps_total = models.PositiveIntegerField(default=0)
     steps_open = models.PositiveIntegerField(default=0)
     steps_bad = models.PositiveIntegerField(default=0, help_text="Steps that FAILED or were ABORTED.")
-    entities = models.ManyToManyField("Entity", through="JobEntity", related_name="jobs")
+    entities: models.ManyToManyField[Any, Any] = models.ManyToManyField(
+        "Entity", through="JobEntity", related_name="jobs"
+    )
 
     class Meta:
         permissions = [

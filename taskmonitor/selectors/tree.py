@@ -54,7 +54,7 @@ def sub_step_counts(steps: Sequence[Step]) -> dict[UUID, Counts]:
     """For each of the steps that has sub-steps, how these stand; one query."""
     rows = (
         Step.objects.filter(parent_step__in=[step.pk for step in steps])
-        .values("parent_step")
+        .values("parent_step_id")
         .annotate(
             total=Count("pk"),
             ok=Count("pk", filter=Q(status=Status.FINISHED)),
@@ -62,7 +62,7 @@ def sub_step_counts(steps: Sequence[Step]) -> dict[UUID, Counts]:
         )
     )
     return {
-        row["parent_step"]: Counts(
+        row["parent_step_id"]: Counts(
             total=row["total"], ok=row["ok"], bad=row["bad"], open=row["total"] - row["ok"] - row["bad"]
         )
         for row in rows
