@@ -86,7 +86,7 @@ class Job(Work):
     steps_total = models.PositiveIntegerField(default=0)
     steps_open = models.PositiveIntegerField(default=0)
     steps_bad = models.PositiveIntegerField(default=0, help_text="Steps that FAILED or were ABORTED.")
-    entities: models.ManyToManyField[Any, Any] = models.ManyToManyField(
+    entities: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         "Entity", through="JobEntity", related_name="jobs"
     )
 

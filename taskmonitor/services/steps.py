@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from taskmonitor import feed
@@ -150,15 +151,15 @@ def report_progress(
         work = row.step_of(job, step_id) if step_id else job
         if work.ended:
             raise TransitionError(str(work._meta.verbose_name), work.status, Status.STARTED, work.end_time)
-        fields = {
-            "progress_current": _amount("current", current, work.progress_current),
-            "progress_end": _amount("end", end, work.progress_end),
+        done = _amount("current", current, work.progress_current)
+        whole = _amount("end", end, work.progress_end)
+        if done is not None and whole is not None and done > whole:
+            raise Invalid("current", f"{done} is beyond the end, {whole}.")
+        fields: dict[str, Any] = {
+            "progress_current": done,
+            "progress_end": whole,
             "progress_text": work.progress_text if text is None else checked("text", text, longest=1000),
         }
-        if (fields["progress_current"] or 0) > (fields["progress_end"] or AMOUNT_MAX):
-            raise Invalid(
-                "current", f"{fields['progress_current']} is beyond the end, {fields['progress_end']}."
-            )
         if isinstance(work, Step):
             work.change(**fields, last_updated=now)
             fields = {}

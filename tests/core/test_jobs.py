@@ -12,7 +12,7 @@ def test_a_job_ends_once() -> None:
     job = make_job()
     jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=NOW)
     jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=NOW)
-    with pytest.raises(TransitionError, match="is FINISHED since .* and cannot become FAILED"):
+    with pytest.raises(TransitionError, match=r"is FINISHED since .* and cannot become FAILED"):
         jobs.end_job(job_id=job.pk, status="FAILED", actor=make_actor(), now=NOW)
 
 
