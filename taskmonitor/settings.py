@@ -1,5 +1,6 @@
 """Settings. A deployment speaks through the environment; a fresh clone needs none of it (docs/operators.md)."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ env = environ.Env()
 
 # Where it keeps what it must not lose
 DATA = Path(env.str("TASKMONITOR_DATA", default=str(BASE_DIR / "var"))).resolve()
-DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+try:
+    DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as error:
+    raise SystemExit(f"The data folder {DATA} cannot be made: {error.strerror} (TASKMONITOR_DATA)") from error
+if not os.access(DATA, os.W_OK | os.X_OK):
+    raise SystemExit(f"The data folder {DATA} is not writable (TASKMONITOR_DATA)")
 
 
 def secret_key() -> str:
@@ -58,6 +64,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -109,8 +116,9 @@ def database() -> dict[str, Any]:
             ),
         }
     else:
-        config |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
-    return config
+        config["OPTIONS"] = {"connect_timeout": 5, **config.get("OPTIONS", {})}
+        config["CONN_HEALTH_CHECKS"] = True  # a restarted server costs no request
+    return config | {"CONN_MAX_AGE": None}  # threads and workers are few and keep theirs
 
 
 DATABASES = {"default": database()}
@@ -135,6 +143,8 @@ Q_CLUSTER = {
     "ack_failures": True,
     "save_limit": 100,
     "catch_up": False,
+    "poll": 1,  # seconds between looks at an empty queue
+    "guard_cycle": 1,  # seconds between looks at the workers
     "label": "Background tasks",
 }
 
@@ -177,7 +187,6 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA / "static"
 WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where they lie
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("TASKMONITOR_BODY_LIMIT", default=1_000_000)  # bytes of one request

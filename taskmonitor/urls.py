@@ -1,4 +1,9 @@
-from django.contrib import admin
-from django.urls import path
+"""Where every address leads: each door brings its own."""
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("api.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,106 @@
+"""The one table from what went wrong to what a client of the API is told (oVirt: `<fault>`)."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from api.json import dumps
+from api.negotiation import wants_json
+from api.wire import Document, Members
+from api.xml import DECLARATION, element
+from taskmonitor import errors
+
+logger = logging.getLogger(__name__)
+
+OPERATION_FAILED = "Operation Failed"
+TABLE: dict[type[Exception], tuple[int, str]] = {
+    errors.Missing: (400, "Incomplete parameters"),
+    errors.Invalid: (400, "Invalid value"),
+    errors.NotAllowed: (403, OPERATION_FAILED),
+    errors.NotFound: (404, "Not found"),
+    errors.Conflict: (409, OPERATION_FAILED),
+    exceptions.ParseError: (400, "Request syntactically incorrect."),
+    exceptions.NotAuthenticated: (401, "Unauthorized"),
+    exceptions.AuthenticationFailed: (401, "Unauthorized"),
+    exceptions.PermissionDenied: (403, OPERATION_FAILED),
+    PermissionDenied: (403, OPERATION_FAILED),
+    Http404: (404, "Not found"),
+    exceptions.MethodNotAllowed: (405, "Method not allowed"),
+    RequestDataTooBig: (413, "Request too large"),
+    SuspiciousOperation: (400, "Request syntactically incorrect."),
+    exceptions.UnsupportedMediaType: (415, "Unsupported media type"),
+    exceptions.Throttled: (429, "Too many attempts"),
+    OperationalError: (503, "Database not available"),
+    InterfaceError: (503, "Database not available"),
+}
+WORDS: dict[type[Exception], str] = {
+    exceptions.NotAuthenticated: "Give a user name and password, or a token.",
+    RequestDataTooBig: f"The body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.",
+    OperationalError: "Nothing was stored; try again.",
+    InterfaceError: "Nothing was stored; try again.",
+    exceptions.UnsupportedMediaType: "Send Content-Type: application/xml or application/json.",
+}
+_REASONS = {400: "Request syntactically incorrect.", 403: OPERATION_FAILED, 404: "Not found"}
+
+
+def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
+    """REST framework's exception handler: every problem of a view becomes a fault."""
+    request = context["request"]
+    status, reason = 500, "Internal error"
+    for kind in type(problem).__mro__:
+        if kind in TABLE:
+            status, reason = TABLE[kind]
+            break
+    if status >= 500:
+        logger.error("Request id=%s failed", request.correlation_id, exc_info=problem)
+    return Response(
+        Document(
+            "fault",
+            fault_members(request.wire.dialect, reason, detail(problem, status, request.correlation_id)),
+        ),
+        status=status,
+        headers=_headers(problem, status),
+    )
+
+
+def detail(problem: Exception, status: int, correlation_id: str) -> str:
+    """What a client is told, never empty; of our own errors nothing but where the log has more."""
+    for kind, words in WORDS.items():
+        if isinstance(problem, kind):
+            return words
+    if status >= 500:
+        return f"Something went wrong here; the log has it under {correlation_id}."
+    words = str(getattr(problem, "detail", problem)) or OPERATION_FAILED
+    return f"[{words}]" if status == 403 else words
+
+
+def fault_members(dialect: str, reason: str, detail: str) -> Members:
+    """A fault in the order of the dialect's schema."""
+    if dialect == "v4":
+        return {"detail": detail, "reason": reason}
+    return {"reason": reason, "detail": detail}
+
+
+def plain_fault(request: HttpRequest, status: int, dialect: str, detail: str) -> HttpResponse:
+    """A fault outside any view: an unknown address, a foreign host, a request that Django itself refused."""
+    reason = _REASONS.get(status, "Internal error" if status >= 500 else OPERATION_FAILED)
+    members = fault_members(dialect, reason, detail)
+    if wants_json(request):
+        return HttpResponse(dumps(members, dialect), "application/json", status)
+    return HttpResponse(DECLARATION + element("fault", members), "application/xml; charset=utf-8", status)
+
+
+def _headers(problem: Exception, status: int) -> dict[str, str]:
+    headers = {}
+    if challenge := getattr(problem, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if status in (429, 503):
+        headers["Retry-After"] = str(int(getattr(problem, "wait", None) or 1))
+    return headers

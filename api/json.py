@@ -1,0 +1,104 @@
+"""JSON: in the design dialect as one expects it, in v3 and v4 as the oVirt engine writes it."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import IO, Any, NoReturn
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+
+from api.wire import DEEPEST, Body, Document, instant
+
+
+def members(value: Any, dialect: str) -> Any:
+    """The value as JSON knows it; v3 and v4 have numbers and truths as text, and times in milliseconds."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return {
+            "name" if key == "#text" else key.lstrip("@"): members(member, dialect)
+            for key, member in value.items()
+            if member is not None
+        }
+    if isinstance(value, list):
+        return [members(one, dialect) for one in value]
+    if isinstance(value, datetime):
+        return instant(value) if dialect == "design" else int(value.timestamp() * 1000)
+    if not isinstance(value, int):
+        return str(value)
+    if dialect == "design":
+        return value
+    return str(value).lower()
+
+
+def dumps(value: Any, dialect: str) -> str:
+    """The JSON text of a document's members."""
+    return json.dumps(members(value, dialect), ensure_ascii=False, separators=(",", ":"))
+
+
+class JSONRenderer(BaseRenderer):
+    """Writes a Document."""
+
+    media_type = "application/json"
+    format = "json"
+
+    def render(
+        self, data: Document | None, accepted_media_type: Any = None, renderer_context: Any = None
+    ) -> bytes:
+        if data is None:
+            return b""
+        return dumps(data.members, renderer_context["request"].wire.dialect).encode()
+
+
+class JSONParser(BaseParser):
+    """Reads a Body: one object, bounded in depth, without doubled names or numbers that JSON does not know."""
+
+    media_type = "application/json"
+
+    def parse(  # type: ignore[override]  # a Body, which views read
+        self, stream: IO[bytes], media_type: Any = None, parser_context: Any = None
+    ) -> Body:
+        try:
+            value = json.loads(
+                stream.read().decode("utf-8-sig"),
+                parse_constant=_refused,
+                parse_float=_refused,
+                object_pairs_hook=_without_doubles,
+            )
+        except RecursionError:
+            raise ParseError(_TOO_DEEP) from None
+        except ValueError as problem:
+            raise ParseError(f"The body is not acceptable JSON: {problem}.") from None
+        if not isinstance(value, dict):
+            raise ParseError("The body must be a JSON object.")
+        if _depth(value) > DEEPEST:
+            raise ParseError(_TOO_DEEP)
+        return Body(None, value)
+
+
+_TOO_DEEP = f"Values are nested more than {DEEPEST} deep."
+
+
+def _refused(number: str) -> NoReturn:
+    raise ValueError(f"{number[:20]} is not a number that is used here")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is given twice in one object")
+    return found
+
+
+def _depth(value: Any) -> int:
+    """How deep the value is nested, counted level by level; stops soon after the bound."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        inner = (
+            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        )
+        level = [value for values in inner for value in values]
+    return depth

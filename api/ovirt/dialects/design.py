@@ -1,0 +1,77 @@
+"""The external-tasks design to the letter, with what it has grown since behind it."""
+
+from typing import Any
+
+from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
+from api.wire import Members
+from taskmonitor.models import Job, Step
+from taskmonitor.models.job import Work
+
+
+def status(status: str) -> str:
+    return status
+
+
+def job(job: Job, base: str) -> Members:
+    href = job_href(base, job.pk)
+    return {
+        "href": href,
+        "id": str(job.pk),
+        "description": job.description,
+        "action_type": job.action_type,
+        "status": job.status,
+        "owner": _owner(job, base),
+        "start_time": job.start_time,
+        "end_time": job.end_time,
+        "last_updated": job.last_updated,
+        "external": job.external,
+        "auto_cleared": job.auto_cleared,
+        "reason": job.reason or None,
+        "correlation_id": job.correlation_id,
+        "heartbeat_limit": job.heartbeat_limit,
+        "deadline": job.deadline,
+        "progress": _progress(job),
+        "entities": _entities(job),
+        "actions": actions(href, "clear", "end", "heartbeat", "progress"),
+        "link": [link(href, "steps")],
+    }
+
+
+def step(step: Step, base: str) -> Members:
+    href = step_href(base, step.job_id, step.pk)
+    above = step.parent_step_id
+    return {
+        "href": href,
+        "id": str(step.pk),
+        "parent_job": None if above else reference(job_href(base, step.job_id), step.job_id),
+        "parent_step": reference(step_href(base, step.job_id, above), above) if above else None,
+        "description": step.description,
+        "type": step.type,
+        "number": step.number,
+        "status": step.status,
+        "start_time": step.start_time,
+        "end_time": step.end_time,
+        "external": step.external,
+        "reason": step.reason or None,
+        "progress": _progress(step),
+        "actions": actions(href, "end", "progress"),
+    }
+
+
+def _owner(job: Job, base: str) -> Members | None:
+    if job.owner is None:
+        return None
+    return {"href": user_href(base, job.owner_id), "id": str(job.owner_id), "#text": job.owner.get_username()}
+
+
+def _progress(work: Work) -> Members | None:
+    if work.progress_current is None and not work.progress_text:
+        return None
+    return {"current": work.progress_current, "end": work.progress_end, "text": work.progress_text or None}
+
+
+def _entities(job: Job) -> Members | None:
+    entities: list[Any] = list(job.entities.all())
+    if not entities:
+        return None
+    return {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in entities]}

@@ -1,0 +1,48 @@
+"""oVirt's API version 4: flat, lower case, elements in the order of its schema."""
+
+from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
+from api.wire import Members
+from taskmonitor.models import Job, Step
+
+
+def status(status: str) -> str:
+    return status.lower()
+
+
+def job(job: Job, base: str) -> Members:
+    href = job_href(base, job.pk)
+    return {
+        "href": href,
+        "id": str(job.pk),
+        "actions": actions(href, "clear", "end"),
+        "description": job.description,
+        "link": [link(href, "steps")],
+        "auto_cleared": job.auto_cleared,
+        "end_time": job.end_time,
+        "external": job.external,
+        "last_updated": job.last_updated,
+        "start_time": job.start_time,
+        "status": job.status.lower(),
+        "owner": reference(user_href(base, job.owner_id), job.owner_id) if job.owner_id else None,
+    }
+
+
+def step(step: Step, base: str) -> Members:
+    href = step_href(base, step.job_id, step.pk)
+    above = step.parent_step_id
+    return {
+        "href": href,
+        "id": str(step.pk),
+        "actions": actions(href, "end"),
+        "description": step.description,
+        "link": [link(href, "statistics")],
+        "end_time": step.end_time,
+        "external": step.external,
+        "number": step.number,
+        "progress": step.percent,
+        "start_time": step.start_time,
+        "status": step.status.lower(),
+        "type": step.type.lower(),
+        "job": reference(job_href(base, step.job_id), step.job_id),
+        "parent_step": reference(step_href(base, step.job_id, above), above) if above else None,
+    }

@@ -1,0 +1,242 @@
+"""What requests say, read leniently in every dialect: either form of a status, any letter case, unknown members ignored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import ParseError
+
+from api.wire import Body
+from taskmonitor.errors import Invalid, Missing
+from taskmonitor.lifecycle import Status
+from taskmonitor.models import StepType
+from taskmonitor.services.jobs import EntityName
+
+Given = Mapping[str, Any]
+
+
+def members(body: Any, root: str, *, may_be_empty: bool = False) -> Given:
+    """The members of a body whose root is `root`; ParseError for another root or none at all."""
+    if not isinstance(body, Body):
+        if may_be_empty:
+            return {}
+        raise ParseError(
+            f"The body is empty; send {'an' if root == 'action' else 'a'} <{root}> element or a JSON object."
+        )
+    if body.root not in (None, root):
+        raise ParseError(f"The root element is <{body.root}>; it must be <{root}>.")
+    inner = body.members.get(root)
+    if body.root is None and set(body.members) == {root} and isinstance(inner, Mapping):
+        return inner
+    return body.members
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """A job to add."""
+
+    description: str
+    auto_cleared: bool
+    entities: list[EntityName]
+    heartbeat_limit: int | None
+    deadline: datetime | None
+
+    @classmethod
+    def read(cls, given: Given) -> "JobInput":
+        description = text(given, "description")
+        if description is None:
+            raise Missing("Job", ["description"], "add")
+        return cls(
+            description=description,
+            auto_cleared=truth(given, "auto_cleared") or False,
+            entities=_entities(given),
+            heartbeat_limit=number(given, "heartbeat_limit"),
+            deadline=_instant(given, "deadline"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """A step to add."""
+
+    description: str
+    type: str
+    parent_step_id: UUID | None
+    status: str
+
+    @classmethod
+    def read(cls, given: Given, job_id: UUID, dialect: str) -> "StepInput":
+        description, kind = text(given, "description"), text(given, "type")
+        missing = [name for name, value in (("type", kind), ("description", description)) if value is None]
+        if description is None or kind is None:
+            raise Missing("Step", missing, "add")
+        types = [one for one in StepType.values if one != StepType.UNKNOWN or dialect != "design"]
+        return cls(
+            description=description,
+            type=_one_of("type", kind, types),
+            parent_step_id=_parent_step(given, job_id),
+            status=(state(given) if dialect == "design" else None) or Status.STARTED,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EndInput:
+    """How something ends."""
+
+    status: str
+    force: bool
+    reason: str
+
+    @classmethod
+    def read(cls, given: Given) -> "EndInput":
+        """The outcome from `status` or `succeeded`, FINISHED if neither; Invalid if they contradict each other."""
+        status, succeeded = state(given), truth(given, "succeeded")
+        if status is None:
+            status = Status.FAILED if succeeded is False else Status.FINISHED
+        elif succeeded is not None and succeeded != (status == Status.FINISHED):
+            raise Invalid(
+                "succeeded", f"{str(succeeded).lower()} contradicts the status {status}; send one of them."
+            )
+        return cls(status=status, force=truth(given, "force") or False, reason=text(given, "reason") or "")
+
+
+def text(given: Given, name: str) -> str | None:
+    """The member as text; None if it is not there. Invalid for anything that is not text."""
+    value = given.get(name)
+    if isinstance(value, Mapping) and "#text" in value:
+        value = value["#text"]
+    if value is None or isinstance(value, str):
+        return value
+    raise Invalid(name, "must be one text.")
+
+
+def truth(given: Given, name: str) -> bool | None:
+    """The member as a boolean, in the spellings that oVirt accepts."""
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "false": False, "0": False}.get(str(value).strip().lower())
+    if known is None or not isinstance(value, str | int):
+        raise Invalid(
+            name,
+            f"Value {str(value)[:40]!r} isn't a valid boolean, it should be 'true', 'false', '0' or '1'.",
+        )
+    return known
+
+
+def number(given: Given, name: str) -> int | None:
+    """The member as a whole number."""
+    value = given.get(name)
+    if value is None:
+        return None
+    digits = str(value).strip()
+    if (
+        isinstance(value, bool | Mapping | list)
+        or not digits.isascii()
+        or not digits.isdecimal()
+        or len(digits) > 19
+    ):
+        raise Invalid(name, f"{str(value)[:40]!r} is not a whole number from 0 on.")
+    return int(digits)
+
+
+def state(given: Given) -> str | None:
+    """The status, given flat or as `<status><state>`."""
+    value = given.get("status")
+    word = (
+        text(value, "state") if isinstance(value, Mapping) and "#text" not in value else text(given, "status")
+    )
+    return None if word is None else _one_of("status", word, Status.values)
+
+
+def step_type(given: Given) -> str | None:
+    """The type that the end of a step may name."""
+    word = text(given, "stepType") or text(given, "step_type")
+    return None if word is None else _one_of("stepType", word, StepType.values)
+
+
+def identifier(name: str, value: Any) -> UUID:
+    """The value as a UUID in its usual spelling."""
+    try:
+        if not isinstance(value, str) or len(value.strip()) != 36:
+            raise ValueError
+        return UUID(value.strip())
+    except ValueError:
+        raise Invalid(name, f"{str(value)[:60]!r} is not a UUID.") from None
+
+
+def _one_of(name: str, word: str, values: list[str]) -> str:
+    found = word.strip().upper()
+    if found not in values:
+        raise Invalid(name, f"The string {word[:60]!r} isn't valid. Valid values are: {', '.join(values)}.")
+    return found
+
+
+def _parent_step(given: Given, job_id: UUID) -> UUID | None:
+    """The parent step from `parent_step`, or from `parentId` and `parentType`; None for the job itself."""
+    named = {_by_parent_id(given, job_id)} if "parentId" in given or "parentType" in given else set()
+    if "parent_step" in given:
+        named.add(identifier("parent_step", _key(given["parent_step"], "parentStep")))
+    for name in ("parent_job", "job"):
+        if name in given and identifier(name, _key(given[name], name)) != job_id:
+            raise Invalid(name, f"is another job than {job_id}, to which the step is posted.")
+    if len(named) > 1:
+        raise Invalid("parent_step", "contradicts parentId; send one of them.")
+    return named.pop() if named else None
+
+
+def _by_parent_id(given: Given, job_id: UUID) -> UUID | None:
+    if "parentId" not in given:
+        raise Missing("Step", ["parentId"], "add")
+    parent, kind = identifier("parentId", text(given, "parentId")), text(given, "parentType")
+    if kind is None:
+        raise Missing("Step", ["parentType"], "add")
+    if _one_of("parentType", kind, ["JOB", "STEP"]) == "STEP":
+        return parent
+    if parent != job_id:
+        raise Invalid("parentId", f"is another job than {job_id}, to which the step is posted.")
+    return None
+
+
+def _key(value: Any, name: str) -> Any:
+    if isinstance(value, str) and value.strip():
+        return value
+    if not isinstance(value, Mapping) or "id" not in value:
+        raise Missing("Step", [f"{name}.id"], "add")
+    return value["id"]
+
+
+def _entities(given: Given) -> list[EntityName]:
+    value = given.get("entities")
+    if value is None or value == "":
+        return []
+    found = value.get("entity") if isinstance(value, Mapping) else value
+    entities = found if isinstance(found, list) else [found]
+    if len(entities) > 100:
+        raise Invalid("entities", "a job names 100 entities at most.")
+    return [_entity(one) for one in entities]
+
+
+def _entity(value: Any) -> EntityName:
+    if not isinstance(value, Mapping):
+        raise Invalid("entities", "must hold entity elements with type, id and name.")
+    kind, key = text(value, "type"), text(value, "id")
+    if kind is None or key is None:
+        raise Missing("Entity", [name for name, one in (("type", kind), ("id", key)) if one is None], "add")
+    return EntityName(type=kind, key=key, name=text(value, "name") or "")
+
+
+def _instant(given: Given, name: str) -> datetime | None:
+    value = text(given, name)
+    if value is None:
+        return None
+    try:
+        found = parse_datetime(value.strip())
+    except ValueError:
+        found = None
+    if found is None:
+        raise Invalid(name, f"{value[:40]!r} is not a time such as 2026-11-21T12:00:00Z.")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

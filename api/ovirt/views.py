@@ -1,0 +1,299 @@
+"""Jobs and steps as oVirt's clients know them: each view reads, calls a service or a selector, and answers."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.ovirt.dialects import DIALECTS, Dialect
+from api.ovirt.inputs import EndInput, JobInput, StepInput, members, number, step_type, text
+from api.ovirt.links import actions, job_href, link, reference, step_href
+from api.views import ApiView, once
+from api.wire import Document, Members
+from taskmonitor.errors import Invalid
+from taskmonitor.models import Job, Step
+from taskmonitor.selectors import jobs as selected
+from taskmonitor.selectors import search, tree
+from taskmonitor.services import jobs, steps
+
+PAGE = 500  # jobs that are read at once
+
+
+class OvirtView(ApiView):
+    """A view that spells jobs and steps in the dialect of the request."""
+
+    @property
+    def dialect(self) -> Dialect:
+        return DIALECTS[self.wire.dialect]
+
+    @property
+    def as_engine(self) -> bool:
+        """Whether the caller expects the oVirt engine's own rules (MISSION.md D9, D11)."""
+        return self.wire.dialect != "design"
+
+    def job(self, job: Job) -> Members:
+        return self.dialect.job(job, self.wire.base)
+
+    def step(self, step: Step) -> Members:
+        return self.dialect.step(step, self.wire.base)
+
+    def detailed(self, found: QuerySet[Job]) -> QuerySet[Job]:
+        """The jobs with all that the dialect spells of them."""
+        return found if self.as_engine else found.prefetch_related("entities")
+
+    def follows(self, *known: str) -> set[str]:
+        """The links that the caller wants spelled out in place."""
+        asked = {name.strip().lower() for name in (self.parameter("follow") or "").split(",") if name.strip()}
+        if unknown := asked - set(known):
+            raise Invalid("follow", f"there is no link {sorted(unknown)[0]}; there are {', '.join(known)}.")
+        return asked
+
+    def done(self, given: Any, **members: Any) -> Response:
+        """What an action answers: what was asked, and that it is complete (oVirt: `<action>`)."""
+        echo = {
+            name: given[name] for name in ("force", "succeeded") if isinstance(given.get(name), str | bool)
+        }
+        return Response(Document("action", {**echo, **members, "status": self.complete}))
+
+    @property
+    def complete(self) -> str | Members:
+        return {"state": "complete"} if self.wire.dialect == "v3" else "complete"
+
+    def job_done(self, given: Any, job: Job) -> Response:
+        if not self.as_engine:
+            return self.done(given, job=self.job(job))
+        href = job_href(self.wire.base, job.pk)
+        known = {
+            **reference(href, job.pk),
+            "actions": actions(href, "clear", "end"),
+            "link": [link(href, "steps")],
+        }
+        return self.done(given, job=known)
+
+
+class Jobs(OvirtView):
+    """The jobs that the caller sees, newest first."""
+
+    def get(self, request: Request) -> Response | StreamingHttpResponse:
+        """List jobs; all of them, or `max` with the address of the next page."""
+        query = search.parse(self.parameter("search") or "")
+        limit, spell = self.whole("max"), self.spelling()
+        found = self.detailed(selected.listed(self.actor, own_only=self.flag("filter")).filter(query.where))
+        if limit is None or limit > PAGE:
+            every = selected.every(found, oldest_first=query.oldest_first, size=PAGE)
+            pages = (spell(page) for page in (every if limit is None else _first(every, limit)))
+            return self.streamed("jobs", "job", pages)
+        after = self.parameter("after")
+        page, cursor = selected.page(
+            found,
+            limit=limit,
+            after=selected.Cursor.parse(after) if after else None,
+            oldest_first=query.oldest_first,
+            offset=limit * (query.page - 1),
+        )
+        listed: Members = {"job": spell(page)}
+        headers = {}
+        if cursor and limit:
+            href = self.next_href(cursor)
+            headers["Link"] = f'<{href}>; rel="next"'
+            if after is not None:
+                listed["link"] = [{"href": href, "rel": "next"}]
+        return Response(Document("jobs", listed), headers=headers)
+
+    @once
+    def post(self, request: Request) -> Response:
+        """Add an external job."""
+        given = JobInput.read(members(request.data, "job"))
+        job = jobs.add_job(
+            description=given.description,
+            auto_cleared=given.auto_cleared,
+            entities=given.entities,
+            heartbeat_limit=given.heartbeat_limit,
+            deadline=given.deadline,
+            correlation_id=self.request.correlation_id,
+            actor=self.actor,
+            now=self.now,
+        )
+        return self.created("job", self.job(job))
+
+    def spelling(self) -> Callable[[list[Job]], list[Members]]:
+        """How a page of jobs is spelled, with their steps in place if these are followed."""
+        if "steps" not in self.follows("steps", "owner"):
+            return lambda page: [self.job(job) for job in page]
+
+        def with_steps(page: list[Job]) -> list[Members]:
+            beneath: dict[UUID, list[Step]] = {job.pk: [] for job in page}
+            for step in Step.objects.filter(job__in=beneath):
+                beneath[step.job_id].append(step)
+            return [
+                {
+                    **self.job(job),
+                    "steps": {"step": [self.step(one) for one in tree.in_reading_order(beneath[job.pk])]},
+                }
+                for job in page
+            ]
+
+        return with_steps
+
+    def next_href(self, cursor: selected.Cursor) -> str:
+        query = self.request.GET.copy()
+        for name, value in self.request.matrix.items():
+            query.setdefault(name, value)
+        query["after"] = str(cursor)
+        return f"{self.wire.base}/jobs?{query.urlencode()}"
+
+
+def _first(pages: Iterator[list[Job]], limit: int) -> Iterator[list[Job]]:
+    for page in pages:
+        yield page[:limit]
+        limit -= len(page)
+        if limit <= 0:
+            return
+
+
+class OneJob(OvirtView):
+    """One job, cleared or not."""
+
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """Read a job, with its steps in place if these are followed."""
+        follows = self.follows("steps", "owner")
+        job = selected.job(job_id, self.actor)
+        spelled = self.job(job)
+        if "steps" in follows:
+            spelled["steps"] = {"step": [self.step(step) for step in tree.steps(job)]}
+        return Response(Document("job", spelled))
+
+
+class EndJob(OvirtView):
+    """The end of a job."""
+
+    @once
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """End a job, and what is open beneath it."""
+        given = members(request.data, "action")
+        how = EndInput.read(given)
+        job = jobs.end_job(
+            job_id=job_id,
+            status=how.status,
+            force=how.force,
+            reason=how.reason,
+            actor=self.actor,
+            now=self.now,
+        )
+        return self.job_done(given, job)
+
+
+class ClearJob(OvirtView):
+    """Taking a job out of the lists."""
+
+    @once
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Clear a job: at once if it has ended, else some time after its end."""
+        given = members(request.data, "action", may_be_empty=True)
+        return self.job_done(given, jobs.clear_job(job_id=job_id, actor=self.actor, now=self.now))
+
+
+class Heartbeat(OvirtView):
+    """A job's sign of life."""
+
+    @once
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Say that the plug-in is still there."""
+        given = members(request.data, "action", may_be_empty=True)
+        return self.job_done(given, jobs.heartbeat(job_id=job_id, actor=self.actor, now=self.now))
+
+
+class Progress(OvirtView):
+    """How far a job or a step has come."""
+
+    @once
+    def post(self, request: Request, job_id: UUID, step_id: UUID | None = None) -> Response:
+        """Report `current`, `end` and `text`, in units of the caller's."""
+        given = members(request.data, "progress")
+        work = steps.report_progress(
+            job_id=job_id,
+            step_id=step_id,
+            current=number(given, "current"),
+            end=number(given, "end"),
+            text=text(given, "text"),
+            actor=self.actor,
+            now=self.now,
+        )
+        if isinstance(work, Step):
+            return self.done({}, step=self.step(work))
+        return self.job_done({}, work)
+
+
+class Steps(OvirtView):
+    """All steps of a job, of every depth, each parent before its sub-steps."""
+
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """List the steps of a job."""
+        self.follows("job", "parent_step")
+        limit = self.whole("max")
+        found = tree.steps(selected.job(job_id, self.actor))
+        return Response(Document("steps", {"step": [self.step(step) for step in islice(found, limit)]}))
+
+    @once
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Add an external step to the job, or to one of its steps."""
+        given = StepInput.read(members(request.data, "step"), job_id, self.wire.dialect)
+        step = steps.add_step(
+            job_id=job_id,
+            description=given.description,
+            type=given.type,
+            parent_step_id=given.parent_step_id,
+            status=given.status,
+            actor=self.actor,
+            now=self.now,
+        )
+        return self.created("step", self.step(step))
+
+
+class OneStep(OvirtView):
+    """One step of a job."""
+
+    def get(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
+        """Read a step."""
+        self.follows("job", "parent_step")
+        return Response(Document("step", self.step(selected.step(job_id, step_id, self.actor))))
+
+
+class EndStep(OvirtView):
+    """The end of a step."""
+
+    @once
+    def post(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
+        """End a step; in v3 and v4 a failed one fails its job, as in the engine."""
+        given = members(request.data, "action")
+        how, kind = EndInput.read(given), step_type(given)
+        if kind and kind != (known := selected.step(job_id, step_id, self.actor).type):
+            raise Invalid(
+                "stepType", f"the step is {known}, not {kind}; leave it out or send the step's own."
+            )
+        step = steps.end_step(
+            job_id=job_id,
+            step_id=step_id,
+            status=how.status,
+            force=how.force,
+            reason=how.reason,
+            fails_job=self.as_engine,
+            actor=self.actor,
+            now=self.now,
+        )
+        return self.done(given) if self.as_engine else self.done(given, step=self.step(step))
+
+
+class Statistics(OvirtView):
+    """The statistics of a step, which only an oVirt engine's own steps have."""
+
+    def get(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
+        """List them: none."""
+        step = selected.step(job_id, step_id, self.actor)
+        href = step_href(self.wire.base, step.job_id, step.pk)
+        return Response(Document("statistics", {"href": f"{href}/statistics", "statistic": []}))

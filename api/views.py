@@ -1,0 +1,133 @@
+"""What every view of the API has: who asks, when, in which dialect, with which parameters."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from api.json import dumps
+from api.wire import Document, Members, Wire
+from api.xml import DECLARATION, element
+from taskmonitor.errors import Invalid
+from taskmonitor.models import Actor
+from taskmonitor.selectors.access import actor
+from taskmonitor.services.idempotency import Answer, answer_once
+
+P = ParamSpec("P")
+_TRUTHS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "": True}
+_TRUTHS |= {"false": False, "f": False, "no": False, "n": False, "0": False}
+
+
+class ApiView(APIView):
+    """A view with the caller as `actor`, one instant as `now`, and parameters from query and matrix alike."""
+
+    actor: Actor
+    now: datetime
+    request: Any  # with what ApiMiddleware adds: wire, matrix, correlation_id
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        request._request.body  # noqa: B018 - reads it under Django's limit of size
+        self.now = timezone.now()
+        self.actor = actor(self.request.user, scope=self.request.auth)
+
+    @property
+    def wire(self) -> Wire:
+        wire: Wire = self.request.wire
+        return wire
+
+    def parameter(self, name: str) -> str | None:
+        """The parameter from the query, or else from the path (`;name=value`)."""
+        value: str | None = self.request.GET.get(name, self.request.matrix.get(name))
+        return value
+
+    def flag(self, name: str) -> bool:
+        """The parameter, or else the header of that name, as a boolean; False if neither is there."""
+        value = self.parameter(name)
+        if value is None:
+            value = self.request.headers.get(name, "false")
+        if value.lower() not in _TRUTHS:
+            raise Invalid(name, f"{value[:40]!r} is neither true nor false.")
+        return _TRUTHS[value.lower()]
+
+    def whole(self, name: str) -> int | None:
+        """The parameter as a whole number from 0 on."""
+        value = self.parameter(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdecimal() and len(value) < 10):
+            raise Invalid(name, f"{value[:40]!r} is not a whole number from 0 to 999999999.")
+        return int(value)
+
+    def created(self, root: str, members: Members) -> Response:
+        """201 with the new thing and its address."""
+        return Response(
+            Document(root, members),
+            201,
+            headers={"Location": self.request.build_absolute_uri(members["href"])},
+        )
+
+    def streamed(self, root: str, name: str, found: Iterator[list[Members]]) -> StreamingHttpResponse:
+        """A collection of any length, written as it is read."""
+        kind = self.request.accepted_renderer.media_type
+        pieces = self._json(name, found) if kind == "application/json" else _xml(root, name, found)
+        return StreamingHttpResponse(pieces, content_type=f"{kind}; charset=utf-8")
+
+    def _json(self, name: str, found: Iterator[list[Members]]) -> Iterator[str]:
+        before = f'{{"{name}":['
+        for members in found:
+            for one in members:
+                yield before + dumps(one, self.wire.dialect)
+                before = ","
+        yield f"{before}]}}" if before != "," else "]}"
+
+
+def _xml(root: str, name: str, found: Iterator[list[Members]]) -> Iterator[str]:
+    yield f"{DECLARATION}<{root}>"
+    for members in found:
+        yield element(name, members)
+    yield f"</{root}>"
+
+
+def once(
+    post: Callable[Concatenate[Any, Request, P], Response],
+) -> Callable[..., HttpResponseBase]:
+    """A POST whose effect and answer are one for all requests with the same Idempotency-Key."""
+
+    @wraps(post)
+    def wrapper(view: Any, request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return post(view, request, *args, **kwargs)
+        if not key.isascii() or not key.isprintable() or not 1 <= len(key) <= 255:
+            raise Invalid("Idempotency-Key", "must be 1 to 255 printable ASCII characters.")
+
+        def respond() -> Answer:
+            response = view.finalize_response(request, post(view, request, *args, **kwargs), *args, **kwargs)
+            response.render()
+            kept = ("Content-Type", "Location")
+            return Answer(
+                response.status_code,
+                {name: response[name] for name in kept if name in response},
+                response.content,
+            )
+
+        told = f"{request.method} {request.get_full_path()}\n".encode() + request._request.body
+        answer = answer_once(
+            user_id=view.actor.user_id,
+            key=key,
+            fingerprint=hashlib.sha256(told).hexdigest(),
+            now=view.now,
+            respond=respond,
+        )
+        return HttpResponse(answer.body, status=answer.status_code, headers=answer.headers)
+
+    return wrapper

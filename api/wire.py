@@ -1,0 +1,44 @@
+"""What both formats share: a document is a root name and members, whose names say what XML makes of them.
+
+`href`, `id`, `rel` and names that begin with "@" are attributes in XML, "#text" is the element's own text,
+a list is a repeated element, None is left out. JSON has members for all of them; "#text" is called "name" there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+ATTRIBUTES = frozenset({"href", "id", "rel"})
+DEEPEST = 8  # levels of a request's body, its root included
+
+Members = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An answer not yet written. XML names its root; JSON has none."""
+
+    root: str
+    members: Members
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's body as read; `root` is None for JSON, which names none."""
+
+    root: str | None
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How one request speaks: its dialect, and the path that its hrefs begin with."""
+
+    dialect: str  # design, v3 or v4
+    base: str  # for instance /ovirt-engine/api/v4
+
+
+def instant(value: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: 2026-01-02T03:04:05.678Z."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
