@@ -53,11 +53,7 @@ _REASONS = {400: "Request syntactically incorrect.", 403: OPERATION_FAILED, 404:
 def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
     """REST framework's exception handler: every problem of a view becomes a fault."""
     request = context["request"]
-    status, reason = 500, "Internal error"
-    for kind in type(problem).__mro__:
-        if kind in TABLE:
-            status, reason = TABLE[kind]
-            break
+    status, reason = told(problem)
     if status >= 500:
         logger.error("Request id=%s failed", request.correlation_id, exc_info=problem)
     return Response(
@@ -68,6 +64,11 @@ def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
         status=status,
         headers=_headers(problem, status),
     )
+
+
+def told(problem: Exception) -> tuple[int, str]:
+    """The HTTP status of a problem and the reason in a fault."""
+    return next((TABLE[kind] for kind in type(problem).__mro__ if kind in TABLE), (500, "Internal error"))
 
 
 def detail(problem: Exception, status: int, correlation_id: str) -> str:

@@ -52,30 +52,35 @@ class JSONRenderer(BaseRenderer):
         return dumps(data.members, renderer_context["request"].wire.dialect).encode()
 
 
+def loads(text: bytes) -> dict[str, Any]:
+    """The object that the text holds; ParseError if it is too deep, or has doubled names or strange numbers."""
+    try:
+        value = json.loads(
+            text.decode("utf-8-sig"),
+            parse_constant=_refused,
+            parse_float=_refused,
+            object_pairs_hook=_without_doubles,
+        )
+    except RecursionError:
+        raise ParseError(_TOO_DEEP) from None
+    except ValueError as problem:
+        raise ParseError(f"The body is not acceptable JSON: {problem}.") from None
+    if not isinstance(value, dict):
+        raise ParseError("The body must be a JSON object.")
+    if _depth(value) > DEEPEST:
+        raise ParseError(_TOO_DEEP)
+    return value
+
+
 class JSONParser(BaseParser):
-    """Reads a Body: one object, bounded in depth, without doubled names or numbers that JSON does not know."""
+    """Reads a Body from one JSON object."""
 
     media_type = "application/json"
 
     def parse(  # type: ignore[override]  # a Body, which views read
         self, stream: IO[bytes], media_type: Any = None, parser_context: Any = None
     ) -> Body:
-        try:
-            value = json.loads(
-                stream.read().decode("utf-8-sig"),
-                parse_constant=_refused,
-                parse_float=_refused,
-                object_pairs_hook=_without_doubles,
-            )
-        except RecursionError:
-            raise ParseError(_TOO_DEEP) from None
-        except ValueError as problem:
-            raise ParseError(f"The body is not acceptable JSON: {problem}.") from None
-        if not isinstance(value, dict):
-            raise ParseError("The body must be a JSON object.")
-        if _depth(value) > DEEPEST:
-            raise ParseError(_TOO_DEEP)
-        return Body(None, value)
+        return Body(None, loads(stream.read()))
 
 
 _TOO_DEEP = f"Values are nested more than {DEEPEST} deep."

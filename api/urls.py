@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from api.ovirt import site, sso, views
+from api.ovirt import batch, site, sso, views
 
 urlpatterns = [
     path("api", site.Root.as_view()),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/jobs/<uuid:job_id>/clear", views.ClearJob.as_view()),
     path("api/jobs/<uuid:job_id>/heartbeat", views.Heartbeat.as_view()),
     path("api/jobs/<uuid:job_id>/progress", views.Progress.as_view()),
+    path("api/jobs/<uuid:job_id>/batch", batch.Batch.as_view()),
     path("api/jobs/<uuid:job_id>/steps", views.Steps.as_view()),
     path("api/jobs/<uuid:job_id>/steps/<uuid:step_id>", views.OneStep.as_view()),
     path("api/jobs/<uuid:job_id>/steps/<uuid:step_id>/end", views.EndStep.as_view()),

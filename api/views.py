@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypedDict
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -26,6 +26,13 @@ _TRUTHS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "": True}
 _TRUTHS |= {"false": False, "f": False, "no": False, "n": False, "0": False}
 
 
+class By(TypedDict):
+    """Who does something, and when."""
+
+    actor: Actor
+    now: datetime
+
+
 class ApiView(APIView):
     """A view with the caller as `actor`, one instant as `now`, and parameters from query and matrix alike."""
 
@@ -38,6 +45,11 @@ class ApiView(APIView):
         request._request.body  # noqa: B018 - reads it under Django's limit of size
         self.now = timezone.now()
         self.actor = actor(self.request.user, scope=self.request.auth)
+
+    @property
+    def by(self) -> By:
+        """Who does it and when, as every service takes it."""
+        return {"actor": self.actor, "now": self.now}
 
     @property
     def wire(self) -> Wire:
@@ -98,7 +110,7 @@ def _xml(root: str, name: str, found: Iterator[list[Members]]) -> Iterator[str]:
 
 
 def once(
-    post: Callable[Concatenate[Any, Request, P], Response],
+    post: Callable[Concatenate[Any, Request, P], HttpResponse],
 ) -> Callable[..., HttpResponseBase]:
     """A POST whose effect and answer are one for all requests with the same Idempotency-Key."""
 
@@ -112,7 +124,8 @@ def once(
 
         def respond() -> Answer:
             response = view.finalize_response(request, post(view, request, *args, **kwargs), *args, **kwargs)
-            response.render()
+            if isinstance(response, Response):
+                response.render()
             kept = ("Content-Type", "Location")
             return Answer(
                 response.status_code,

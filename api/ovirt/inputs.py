@@ -1,9 +1,8 @@
 """What requests say, read leniently in every dialect: either form of a status, any letter case, unknown members ignored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
@@ -34,9 +33,8 @@ def members(body: Any, root: str, *, may_be_empty: bool = False) -> Given:
     return body.members
 
 
-@dataclass(frozen=True, slots=True)
-class JobInput:
-    """A job to add."""
+class JobFields(TypedDict):
+    """A job to add, as services.jobs.add_job takes it."""
 
     description: str
     auto_cleared: bool
@@ -44,63 +42,76 @@ class JobInput:
     heartbeat_limit: int | None
     deadline: datetime | None
 
-    @classmethod
-    def read(cls, given: Given) -> "JobInput":
-        description = text(given, "description")
-        if description is None:
-            raise Missing("Job", ["description"], "add")
-        return cls(
-            description=description,
-            auto_cleared=truth(given, "auto_cleared") or False,
-            entities=_entities(given),
-            heartbeat_limit=number(given, "heartbeat_limit"),
-            deadline=_instant(given, "deadline"),
-        )
 
-
-@dataclass(frozen=True, slots=True)
-class StepInput:
-    """A step to add."""
+class StepFields(TypedDict):
+    """A step to add, as services.steps.add_step takes it."""
 
     description: str
     type: str
     parent_step_id: UUID | None
     status: str
 
-    @classmethod
-    def read(cls, given: Given, job_id: UUID, dialect: str) -> "StepInput":
-        description, kind = text(given, "description"), text(given, "type")
-        missing = [name for name, value in (("type", kind), ("description", description)) if value is None]
-        if description is None or kind is None:
-            raise Missing("Step", missing, "add")
-        types = [one for one in StepType.values if one != StepType.UNKNOWN or dialect != "design"]
-        return cls(
-            description=description,
-            type=_one_of("type", kind, types),
-            parent_step_id=_parent_step(given, job_id),
-            status=(state(given) if dialect == "design" else None) or Status.STARTED,
-        )
 
-
-@dataclass(frozen=True, slots=True)
-class EndInput:
-    """How something ends."""
+class EndFields(TypedDict):
+    """How something ends, as services.jobs.end_job and services.steps.end_step take it."""
 
     status: str
     force: bool
     reason: str
 
-    @classmethod
-    def read(cls, given: Given) -> "EndInput":
-        """The outcome from `status` or `succeeded`, FINISHED if neither; Invalid if they contradict each other."""
-        status, succeeded = state(given), truth(given, "succeeded")
-        if status is None:
-            status = Status.FAILED if succeeded is False else Status.FINISHED
-        elif succeeded is not None and succeeded != (status == Status.FINISHED):
-            raise Invalid(
-                "succeeded", f"{str(succeeded).lower()} contradicts the status {status}; send one of them."
-            )
-        return cls(status=status, force=truth(given, "force") or False, reason=text(given, "reason") or "")
+
+class ProgressFields(TypedDict):
+    """How far something has come, as services.steps.report_progress takes it."""
+
+    current: int | None
+    end: int | None
+    text: str | None
+
+
+def job_fields(given: Given) -> JobFields:
+    """The job that the caller describes."""
+    description = text(given, "description")
+    if description is None:
+        raise Missing("Job", ["description"], "add")
+    return {
+        "description": description,
+        "auto_cleared": truth(given, "auto_cleared") or False,
+        "entities": _entities(given),
+        "heartbeat_limit": number(given, "heartbeat_limit"),
+        "deadline": _instant(given, "deadline"),
+    }
+
+
+def step_fields(given: Given, job_id: UUID, dialect: str) -> StepFields:
+    """The step that the caller describes; its status counts in the design dialect only (MISSION.md D9)."""
+    description, kind = text(given, "description"), text(given, "type")
+    missing = [name for name, value in (("type", kind), ("description", description)) if value is None]
+    if description is None or kind is None:
+        raise Missing("Step", missing, "add")
+    types = [one for one in StepType.values if one != StepType.UNKNOWN or dialect != "design"]
+    return {
+        "description": description,
+        "type": _one_of("type", kind, types),
+        "parent_step_id": _parent_step(given, job_id),
+        "status": (state(given) if dialect == "design" else None) or Status.STARTED,
+    }
+
+
+def end_fields(given: Given) -> EndFields:
+    """The outcome from `status` or `succeeded`, FINISHED if neither; Invalid if they contradict each other."""
+    status, succeeded = state(given), truth(given, "succeeded")
+    if status is None:
+        status = Status.FAILED if succeeded is False else Status.FINISHED
+    elif succeeded is not None and succeeded != (status == Status.FINISHED):
+        raise Invalid(
+            "succeeded", f"{str(succeeded).lower()} contradicts the status {status}; send one of them."
+        )
+    return {"status": status, "force": truth(given, "force") or False, "reason": text(given, "reason") or ""}
+
+
+def progress_fields(given: Given) -> ProgressFields:
+    """The amounts and the words that the caller reports."""
+    return {"current": number(given, "current"), "end": number(given, "end"), "text": text(given, "text")}
 
 
 def text(given: Given, name: str) -> str | None:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.ovirt.dialects import DIALECTS, Dialect
-from api.ovirt.inputs import EndInput, JobInput, StepInput, members, number, step_type, text
+from api.ovirt.inputs import end_fields, job_fields, members, progress_fields, step_fields, step_type
 from api.ovirt.links import actions, job_href, link, reference, step_href
 from api.views import ApiView, once
 from api.wire import Document, Members
@@ -108,17 +108,8 @@ class Jobs(OvirtView):
     @once
     def post(self, request: Request) -> Response:
         """Add an external job."""
-        given = JobInput.read(members(request.data, "job"))
-        job = jobs.add_job(
-            description=given.description,
-            auto_cleared=given.auto_cleared,
-            entities=given.entities,
-            heartbeat_limit=given.heartbeat_limit,
-            deadline=given.deadline,
-            correlation_id=self.request.correlation_id,
-            actor=self.actor,
-            now=self.now,
-        )
+        given = job_fields(members(request.data, "job"))
+        job = jobs.add_job(**given, correlation_id=self.request.correlation_id, **self.by)
         return self.created("job", self.job(job))
 
     def spelling(self) -> Callable[[list[Job]], list[Members]]:
@@ -176,16 +167,7 @@ class EndJob(OvirtView):
     def post(self, request: Request, job_id: UUID) -> Response:
         """End a job, and what is open beneath it."""
         given = members(request.data, "action")
-        how = EndInput.read(given)
-        job = jobs.end_job(
-            job_id=job_id,
-            status=how.status,
-            force=how.force,
-            reason=how.reason,
-            actor=self.actor,
-            now=self.now,
-        )
-        return self.job_done(given, job)
+        return self.job_done(given, jobs.end_job(job_id=job_id, **end_fields(given), **self.by))
 
 
 class ClearJob(OvirtView):
@@ -195,7 +177,7 @@ class ClearJob(OvirtView):
     def post(self, request: Request, job_id: UUID) -> Response:
         """Clear a job: at once if it has ended, else some time after its end."""
         given = members(request.data, "action", may_be_empty=True)
-        return self.job_done(given, jobs.clear_job(job_id=job_id, actor=self.actor, now=self.now))
+        return self.job_done(given, jobs.clear_job(job_id=job_id, **self.by))
 
 
 class Heartbeat(OvirtView):
@@ -205,7 +187,7 @@ class Heartbeat(OvirtView):
     def post(self, request: Request, job_id: UUID) -> Response:
         """Say that the plug-in is still there."""
         given = members(request.data, "action", may_be_empty=True)
-        return self.job_done(given, jobs.heartbeat(job_id=job_id, actor=self.actor, now=self.now))
+        return self.job_done(given, jobs.heartbeat(job_id=job_id, **self.by))
 
 
 class Progress(OvirtView):
@@ -215,15 +197,7 @@ class Progress(OvirtView):
     def post(self, request: Request, job_id: UUID, step_id: UUID | None = None) -> Response:
         """Report `current`, `end` and `text`, in units of the caller's."""
         given = members(request.data, "progress")
-        work = steps.report_progress(
-            job_id=job_id,
-            step_id=step_id,
-            current=number(given, "current"),
-            end=number(given, "end"),
-            text=text(given, "text"),
-            actor=self.actor,
-            now=self.now,
-        )
+        work = steps.report_progress(job_id=job_id, step_id=step_id, **progress_fields(given), **self.by)
         if isinstance(work, Step):
             return self.done({}, step=self.step(work))
         return self.job_done({}, work)
@@ -242,16 +216,8 @@ class Steps(OvirtView):
     @once
     def post(self, request: Request, job_id: UUID) -> Response:
         """Add an external step to the job, or to one of its steps."""
-        given = StepInput.read(members(request.data, "step"), job_id, self.wire.dialect)
-        step = steps.add_step(
-            job_id=job_id,
-            description=given.description,
-            type=given.type,
-            parent_step_id=given.parent_step_id,
-            status=given.status,
-            actor=self.actor,
-            now=self.now,
-        )
+        given = step_fields(members(request.data, "step"), job_id, self.wire.dialect)
+        step = steps.add_step(job_id=job_id, **given, **self.by)
         return self.created("step", self.step(step))
 
 
@@ -271,21 +237,12 @@ class EndStep(OvirtView):
     def post(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
         """End a step; in v3 and v4 a failed one fails its job, as in the engine."""
         given = members(request.data, "action")
-        how, kind = EndInput.read(given), step_type(given)
+        how, kind = end_fields(given), step_type(given)
         if kind and kind != (known := selected.step(job_id, step_id, self.actor).type):
             raise Invalid(
                 "stepType", f"the step is {known}, not {kind}; leave it out or send the step's own."
             )
-        step = steps.end_step(
-            job_id=job_id,
-            step_id=step_id,
-            status=how.status,
-            force=how.force,
-            reason=how.reason,
-            fails_job=self.as_engine,
-            actor=self.actor,
-            now=self.now,
-        )
+        step = steps.end_step(job_id=job_id, step_id=step_id, **how, fails_job=self.as_engine, **self.by)
         return self.done(given) if self.as_engine else self.done(given, step=self.step(step))
 
 
