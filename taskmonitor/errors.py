@@ -53,6 +53,14 @@ class TransitionError(Conflict):
         super().__init__(f"This {kind} is {status}{since} and cannot become {target}.")
 
 
+class Ended(Conflict):
+    """Nothing more can be reported on what has ended."""
+
+    def __init__(self, kind: str, status: str, end_time: datetime | None) -> None:
+        since = f" since {end_time.isoformat(timespec='milliseconds')}" if end_time else ""
+        super().__init__(f"This {kind} is {status}{since}; nothing more can be reported on it.")
+
+
 class ParentEnded(Conflict):
     """Nothing can be added beneath what has ended."""
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from itertools import count
 
 from django.db import connection, transaction
-from django.db.models import Max, Min
+from django.db.models import Max
 
-from taskmonitor.models import Event
+from taskmonitor.models import Event, FeedHorizon, Job
 
 _APPENDING = 0x7A5C  # the advisory lock of the feed
 _listeners: dict[int, Callable[[], None]] = {}
@@ -28,7 +28,7 @@ def append(*events: Event) -> None:
         events[0].save(force_insert=True)
     else:
         Event.objects.bulk_create(events, batch_size=500)
-    transaction.on_commit(_wake)
+    transaction.on_commit(_wake, robust=True)
 
 
 def read(*, after: int, limit: int) -> list[Event]:
@@ -43,10 +43,16 @@ def last() -> int:
 
 def lost(after: int) -> bool:
     """Whether a reader that has seen `after` may have missed events: they are gone, or were never here."""
-    if not after:
-        return False
-    kept = Event.objects.aggregate(first=Min("position"), last=Max("position"))
-    return kept["last"] is None or not kept["first"] - 1 <= after <= kept["last"]
+    horizon = FeedHorizon.objects.values_list("position", flat=True).first() or 0
+    return after > 0 and not horizon <= after <= max(horizon, last())
+
+
+def forget(job: Job) -> None:
+    """Take note, before the job's events are deleted, that readers which have not seen them are too late."""
+    newest = job.events.aggregate(last=Max("position"))["last"] or 0
+    horizon, _ = FeedHorizon.objects.select_for_update().get_or_create(pk=1, defaults={"position": newest})
+    if horizon.position < newest:
+        FeedHorizon.objects.filter(pk=1).update(position=newest)
 
 
 def listen(wake: Callable[[], None]) -> Callable[[], None]:

@@ -10,22 +10,23 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from taskmonitor.errors import TaskMonitorError
-from taskmonitor.lifecycle import Status
+from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import SYSTEM, AccessToken, IdempotencyRecord, Job
 from taskmonitor.services import jobs
 from taskmonitor.services.transaction import writing
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500  # jobs of one kind that one tick takes on
+BATCH = 500  # jobs read at once
+BATCHES = 20  # of one kind that one tick takes on, so that it ends before the next one begins
 
 
 @dataclass(slots=True)
 class Report:
-    """What a tick did, or with `dry_run` would have done: ids of jobs."""
+    """What a tick did: ids of jobs. Of a dry run, what it would begin with: at most a batch of each."""
 
     lost: list[UUID] = field(default_factory=list)
     cleared: list[UUID] = field(default_factory=list)
@@ -45,31 +46,36 @@ def lost_because(job: Job, now: datetime) -> str:
 
 
 def clears_at(job: Job) -> datetime | None:
-    """When the clean-up clears the job: a while after its end if it is auto_cleared, else never."""
-    if not job.auto_cleared or job.end_time is None:
+    """When the clean-up clears the job: a while after its end if it is auto_cleared, else never.
+
+    An UNKNOWN job has no end; that it was lost counts as one, until it comes back.
+    """
+    if not job.auto_cleared or job.cleared_at or job.status == Status.STARTED:
         return None
-    return job.end_time + _kept_for(job.status)
+    return (job.end_time or job.last_updated) + _kept_for(job.status)
 
 
 def deletes_at(job: Job) -> datetime | None:
-    """When retention deletes the job: long after it was cleared; never one that is not, or is still live."""
-    if job.cleared_at is None or job.end_time is None:
-        return None
+    """When retention deletes the job: long after it was cleared; never one that is not, so never a STARTED one."""
     retention: timedelta = settings.KEEP_CLEARED_FOR
-    return max(job.cleared_at, job.end_time) + retention
+    return job.cleared_at + retention if job.cleared_at else None
 
 
 def tick(now: datetime, *, dry_run: bool = False) -> Report:
     """One pass of upkeep. It may be repeated or run twice at once: each effect is guarded by the job's row."""
     report = Report(
-        lost=_each(_stale(now), now, _lose, dry_run),
-        cleared=_each(_to_clear(now), now, _clear, dry_run),
-        deleted=_each(_to_delete(now), now, _delete, dry_run),
+        lost=_each(_stale, now, None if dry_run else _lose),
+        cleared=[
+            *_each(_ended_to_clear, now, None if dry_run else _clear),
+            *_each(_lost_to_clear, now, None if dry_run else _clear),
+        ],
+        deleted=_each(_to_delete, now, None if dry_run else _delete),
     )
-    if not dry_run:
-        with writing():
-            IdempotencyRecord.objects.filter(created__lt=now - settings.KEEP_ANSWERS_FOR).delete()
-            AccessToken.objects.filter(name="", expires__lt=now).delete()
+    if dry_run:
+        return report
+    with writing():
+        IdempotencyRecord.objects.filter(created__lt=now - settings.KEEP_ANSWERS_FOR).delete()
+        AccessToken.objects.filter(name="", expires__lt=now).delete()
     if report:
         logger.info(
             "Upkeep lost=%d cleared=%d deleted=%d", len(report.lost), len(report.cleared), len(report.deleted)
@@ -78,18 +84,28 @@ def tick(now: datetime, *, dry_run: bool = False) -> Report:
 
 
 def _each(
-    due: list[Job], now: datetime, effect: Callable[[Job, datetime], object], dry_run: bool
+    due: Callable[[datetime], QuerySet[Job]], now: datetime, effect: Callable[[Job, datetime], object] | None
 ) -> list[UUID]:
-    done = []
-    for job in due:
-        try:
-            if not dry_run:
-                effect(job, now)
-        except TaskMonitorError as error:
-            logger.info("Job id=%s left alone: %s", job.pk, error)
-        else:
-            done.append(job.pk)
+    """The ids of the due jobs, and `effect` on each of them, batch after batch while that gets on."""
+    if effect is None:
+        return [job.pk for job in due(now)[:BATCH]]
+    done: list[UUID] = []
+    for _ in range(BATCHES):
+        batch = due(now)[:BATCH]
+        affected = [job.pk for job in batch if _affected(job, now, effect)]
+        done += affected
+        if len(batch) < BATCH or not affected:
+            break
     return done
+
+
+def _affected(job: Job, now: datetime, effect: Callable[[Job, datetime], object]) -> bool:
+    try:
+        effect(job, now)
+    except TaskMonitorError as error:
+        logger.info("Job id=%s left alone: %s", job.pk, error)
+        return False
+    return True
 
 
 def _kept_for(status: str) -> timedelta:
@@ -99,21 +115,27 @@ def _kept_for(status: str) -> timedelta:
     return kept
 
 
-def _stale(now: datetime) -> list[Job]:
-    return list(Job.objects.filter(status=Status.STARTED, stale_at__lte=now).order_by("stale_at")[:BATCH])
+def _stale(now: datetime) -> QuerySet[Job]:
+    return Job.objects.filter(status=Status.STARTED, stale_at__lte=now).order_by("stale_at")
 
 
-def _to_clear(now: datetime) -> list[Job]:
+def _ended_to_clear(now: datetime) -> QuerySet[Job]:
     over = Q()
-    for status in (Status.FINISHED, Status.FAILED, Status.ABORTED):
+    for status in ENDED:
         over |= Q(status=status, end_time__lte=now - _kept_for(status))
-    ended = Job.objects.filter(auto_cleared=True, cleared_at=None, end_time__isnull=False)
-    return list(ended.filter(over).order_by("end_time")[:BATCH])
+    return Job.objects.filter(over, auto_cleared=True, cleared_at=None, end_time__lte=now).order_by(
+        "end_time"
+    )
 
 
-def _to_delete(now: datetime) -> list[Job]:
-    limit = now - settings.KEEP_CLEARED_FOR
-    return list(Job.objects.filter(cleared_at__lte=limit, end_time__lte=limit).order_by("cleared_at")[:BATCH])
+def _lost_to_clear(now: datetime) -> QuerySet[Job]:
+    limit = now - _kept_for(Status.UNKNOWN)
+    lost = Job.objects.filter(status=Status.UNKNOWN, auto_cleared=True, cleared_at=None)
+    return lost.filter(last_updated__lte=limit).order_by("start_time")
+
+
+def _to_delete(now: datetime) -> QuerySet[Job]:
+    return Job.objects.filter(cleared_at__lte=now - settings.KEEP_CLEARED_FOR).order_by("cleared_at")
 
 
 def _lose(job: Job, now: datetime) -> None:
@@ -125,5 +147,4 @@ def _clear(job: Job, now: datetime) -> None:
 
 
 def _delete(job: Job, now: datetime) -> None:
-    with writing():
-        job.delete()
+    jobs.delete_job(job_id=job.pk, cleared_until=now - settings.KEEP_CLEARED_FOR, now=now)

@@ -1,6 +1,6 @@
 from taskmonitor.models.access import ROLE_RIGHTS, SYSTEM, AccessToken, Actor, AuditEntry, Right, Role
 from taskmonitor.models.entity import Entity, JobEntity
-from taskmonitor.models.event import Event, Verb
+from taskmonitor.models.event import Event, FeedHorizon, Verb
 from taskmonitor.models.idempotency import IdempotencyRecord
 from taskmonitor.models.job import Job, Step, StepType
 
@@ -12,6 +12,7 @@ __all__ = [
     "AuditEntry",
     "Entity",
     "Event",
+    "FeedHorizon",
     "IdempotencyRecord",
     "Job",
     "JobEntity",

@@ -19,6 +19,15 @@ class Verb(models.TextChoices):
     CLEARED = "cleared", "cleared"
 
 
+class FeedHorizon(models.Model):
+    """The one row says up to which position retention may have deleted events."""
+
+    position = models.PositiveBigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.position)
+
+
 class Event(models.Model):
     """One change of a job or step, never altered afterwards. `position` is its place in commit order."""
 

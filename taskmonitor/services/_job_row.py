@@ -51,8 +51,12 @@ def outcome(status: str) -> Status:
 
 
 def touch(job: Job, *, actor: Actor, now: datetime, **fields: Any) -> list[Event]:
-    """Write `fields` and the sign of life to the job's row; the events if that brought it back from UNKNOWN."""
-    deadline = job.deadline if job.deadline and job.deadline > now else None
+    """Write `fields` and the sign of life to the job's row; the events if that brought it back from UNKNOWN.
+
+    What comes back returns to the lists. A deadline that it came back from is spent, or it would be lost again.
+    """
+    back = job.status == Status.UNKNOWN
+    deadline = None if back and job.deadline and job.deadline <= now else job.deadline
     fields |= {
         "last_updated": now,
         "last_sign": now,
@@ -60,10 +64,10 @@ def touch(job: Job, *, actor: Actor, now: datetime, **fields: Any) -> list[Event
         "deadline": deadline,
         "stale_at": job.stale_after(now, deadline),
     }
-    if job.status != Status.UNKNOWN:
+    if not back:
         job.change(**fields)
         return []
-    job.move(Status.STARTED, reason="", **fields)
+    job.move(Status.STARTED, reason="", cleared_at=None, **fields)
     return [moved(job, Status.UNKNOWN, actor=actor, now=now, text="A sign of life came.")]
 
 
@@ -88,17 +92,27 @@ def close_steps(job: Job, steps: list[Step], status: Status, *, actor: Actor, no
 
 def open_steps(job: Job) -> list[Step]:
     """The job's steps that have not ended, of every depth."""
-    return list(job.steps.filter(end_time=None).only("pk", "status", "parent_step_id", "job_id"))
+    return list(job.steps.filter(end_time=None).only("pk", "status", "external", "job_id"))
 
 
 def end(
-    job: Job, status: Status, *, closing: Status, actor: Actor, now: datetime, **fields: Any
+    job: Job, status: Status, *, actor: Actor, now: datetime, force: bool = False, **fields: Any
 ) -> list[Event]:
-    """End the locked job as `status` and its open steps as `closing`; the events."""
+    """End the locked job as `status` and its open steps in the same way, or as ABORTED with `force`; the events.
+
+    Conflict if the server still works on one of the steps, unless `force`.
+    """
     old, steps = job.status, open_steps(job)
+    for step in steps:
+        if not (step.external or force):
+            raise Conflict(
+                f"The server still runs step {step.pk}, {step.description}; wait for it, or end with force."
+            )
+    closing = Status.ABORTED if force else status
     job.move(
         status,
         end_time=now,
+        cleared_at=None,
         last_updated=now,
         last_sign=now,
         version=job.version + 1,

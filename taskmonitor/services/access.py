@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group, User
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import AccessToken, Actor, AuditEntry, Role
 from taskmonitor.services.text import required
+from taskmonitor.services.times import later
 from taskmonitor.services.transaction import writing
 
 _MARK = "tm_"  # begins each token, so that scanners for leaked secrets can know it
@@ -56,11 +57,11 @@ def add_token(
     words = [word for word in AccessToken.SCOPES if word in set(scope)]
     if not words:
         raise Invalid("scope", f"choose among {', '.join(AccessToken.SCOPES)}.")
-    if expires is not None and expires <= now:
-        raise Invalid("expires", "must be in the future.")
+    expires = later("expires", expires, now)
     name = required("name", name.strip(), longest=100)
     secret = _MARK + secrets.token_urlsafe(32)
     with writing():
+        User.objects.select_for_update().get(pk=user_id)  # of two requests for one name, one comes second
         if AccessToken.objects.filter(user_id=user_id, name=name).exists():
             raise Invalid("name", f"you have a token named {name} already; revoke it or choose another name.")
         token = AccessToken.objects.create(

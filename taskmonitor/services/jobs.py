@@ -3,22 +3,25 @@
 import logging
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from taskmonitor import feed
-from taskmonitor.errors import Conflict, Invalid, TransitionError
+from taskmonitor.errors import Conflict, Ended, Invalid
 from taskmonitor.lifecycle import ENDED, Status
-from taskmonitor.models import SYSTEM, Actor, Entity, Event, Job, JobEntity, Right, Verb
+from taskmonitor.models import SYSTEM, Actor, Entity, Event, Job, JobEntity, Right, Step, Verb
 from taskmonitor.services import _job_row as row
 from taskmonitor.services.text import checked, required
+from taskmonitor.services.times import later
 from taskmonitor.services.transaction import writing
 
 logger = logging.getLogger(__name__)
 
 LONGEST_HEARTBEAT = 366 * 24 * 3600  # seconds
+PORTION = 500  # rows that one transaction deletes
 _CORRELATION_ID = re.compile(r"[0-9A-Za-z_.:-]{1,50}")
 
 
@@ -55,8 +58,7 @@ def add_job(
     row.require(actor, Right.INJECT)
     if heartbeat_limit is not None and not 1 <= heartbeat_limit <= LONGEST_HEARTBEAT:
         raise Invalid("heartbeat_limit", f"must be 1 to {LONGEST_HEARTBEAT} seconds.")
-    if deadline is not None and deadline <= now:
-        raise Invalid("deadline", "must be in the future.")
+    deadline = later("deadline", deadline, now)
     job = Job(
         description=required("description", description),
         external=True,
@@ -70,7 +72,9 @@ def add_job(
         last_sign=now,
     )
     job.stale_at = job.stale_after(now, deadline)
-    named = [_checked_entity(entity) for entity in entities]
+    named = sorted(
+        {_checked_entity(entity) for entity in entities}, key=lambda named: (named.type, named.key)
+    )
     with writing():
         job.save(force_insert=True)
         for entity in named:
@@ -99,9 +103,9 @@ def end_job(
             *row.end(
                 job,
                 target,
-                closing=Status.ABORTED if force else target,
                 actor=actor,
                 now=now,
+                force=force,
                 reason=text,
                 auto_cleared=job.auto_cleared or force,
             )
@@ -111,19 +115,21 @@ def end_job(
 
 
 def clear_job(*, job_id: UUID, actor: Actor, now: datetime) -> Job:
-    """Take an ended job out of the lists; let the clean-up do so with a live one once it has ended.
+    """Take a job that ended or was lost out of the lists; let the clean-up do so with a STARTED one in time.
 
-    It stays reachable by id. Repeating it changes nothing (oVirt: ClearExternalJob).
+    It stays reachable by id, and a lost one that comes back returns to the lists. Repeating it changes
+    nothing (oVirt: ClearExternalJob).
     """
     if not actor.may(Right.CONTROL):
         row.require(actor, Right.INJECT)
     with writing():
         job = row.locked(job_id, actor)
-        if job.cleared_at or (job.auto_cleared and not job.ended):
+        running = job.status == Status.STARTED
+        if job.cleared_at or (job.auto_cleared and running):
             return job
         job.change(
             auto_cleared=True,
-            cleared_at=now if job.ended else None,
+            cleared_at=None if running else now,
             last_updated=now,
             version=job.version + 1,
         )
@@ -138,7 +144,7 @@ def heartbeat(*, job_id: UUID, actor: Actor, now: datetime) -> Job:
     with writing():
         job = row.locked_external(job_id, actor)
         if job.ended:
-            raise TransitionError("job", job.status, Status.STARTED, job.end_time)
+            raise Ended("job", job.status, job.end_time)
         if job.status == Status.UNKNOWN:
             feed.append(*row.touch(job, actor=actor, now=now))
         else:
@@ -157,6 +163,36 @@ def lose_job(*, job_id: UUID, reason: str, now: datetime) -> Job:
         feed.append(row.moved(job, old, actor=SYSTEM, now=now, text=reason))
     logger.info("Job id=%s status=%s", job.pk, job.status)
     return job
+
+
+def delete_job(*, job_id: UUID, cleared_until: datetime, now: datetime) -> None:
+    """Delete a job that has been cleared since `cleared_until` or before, with all that hangs on it.
+
+    That is done in many short transactions, so that nobody waits for a job with 10 000 steps. One that
+    was never heard of again is ended first, so that it cannot come back half deleted.
+    """
+    with writing():
+        job = row.locked(job_id, SYSTEM)
+        if job.cleared_at is None or job.cleared_at > cleared_until:
+            raise Conflict("The job is in the lists, or left them only lately.")
+        if not job.ended:
+            job.move(Status.ABORTED, end_time=now, stale_at=None, reason="Nothing was heard of it any more.")
+        feed.forget(job)
+    events = list(job.events.values_list("pk", flat=True))
+    for keys in _portions(events):
+        with writing():
+            Event.objects.filter(pk__in=keys).delete()
+    steps = list(job.steps.order_by("-depth").values_list("pk", flat=True))
+    for keys in _portions(steps):
+        with writing():
+            Step.objects.filter(pk__in=keys).delete()
+    with writing():
+        job.delete()
+    logger.info("Job id=%s deleted", job_id)
+
+
+def _portions(keys: list[Any]) -> Iterator[list[Any]]:
+    return (keys[start : start + PORTION] for start in range(0, len(keys), PORTION))
 
 
 def _checked_entity(entity: EntityName) -> EntityName:

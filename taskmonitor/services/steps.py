@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from taskmonitor import feed
-from taskmonitor.errors import Conflict, Invalid, ParentEnded, TransitionError
+from taskmonitor.errors import Conflict, Ended, Invalid, ParentEnded
 from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import Actor, Event, Job, Right, Step, StepType, Verb
 from taskmonitor.services import _job_row as row
@@ -126,7 +126,7 @@ def end_step(
             )
         )
         if fails_job and target == Status.FAILED:
-            events += row.end(job, Status.FAILED, closing=Status.FAILED, actor=actor, now=now, reason=text)
+            events += row.end(job, Status.FAILED, actor=actor, now=now, reason=text)
         feed.append(*events)
     logger.info("Step id=%s job=%s status=%s", step.pk, job.pk, step.status)
     return step
@@ -142,7 +142,10 @@ def report_progress(
     end: int | None = None,
     text: str | None = None,
 ) -> Job | Step:
-    """Note how far the step, or else the job itself, has come, in units of the caller's; None keeps the old value."""
+    """Note how far the step, or else the job itself, has come, in units of the caller's; None keeps the old value.
+
+    It is a sign of life: what was UNKNOWN is STARTED again.
+    """
     row.require(actor, Right.INJECT)
     if current is None and end is None and text is None:
         raise Invalid("progress", "give current, end or text.")
@@ -150,7 +153,7 @@ def report_progress(
         job = row.locked_external(job_id, actor)
         work = row.step_of(job, step_id) if step_id else job
         if work.ended:
-            raise TransitionError(str(work._meta.verbose_name), work.status, Status.STARTED, work.end_time)
+            raise Ended(str(work._meta.verbose_name), work.status, work.end_time)
         done = _amount("current", current, work.progress_current)
         whole = _amount("end", end, work.progress_end)
         if done is not None and whole is not None and done > whole:
@@ -160,12 +163,32 @@ def report_progress(
             "progress_end": whole,
             "progress_text": work.progress_text if text is None else checked("text", text, longest=1000),
         }
-        if isinstance(work, Step):
-            work.change(**fields, last_updated=now)
-            fields = {}
-        events = row.touch(job, actor=actor, now=now, **fields)
+        if isinstance(work, Job):
+            events = row.touch(job, actor=actor, now=now, **fields)
+        else:
+            events = row.touch(job, actor=actor, now=now)
+            events += _progress(work, actor=actor, now=now, **fields)
         feed.append(*events, Event.of(job, Verb.PROGRESSED, actor=actor, now=now, step_id=step_id))
     return work
+
+
+def _progress(step: Step, *, actor: Actor, now: datetime, **fields: Any) -> list[Event]:
+    """Write the progress of an open step; the events if that brought it back from UNKNOWN."""
+    if step.status != Status.UNKNOWN:
+        step.change(last_updated=now, **fields)
+        return []
+    step.move(Status.STARTED, reason="", last_updated=now, **fields)
+    return [
+        Event.of(
+            step.job,
+            Verb.MOVED,
+            actor=actor,
+            now=now,
+            step_id=step.pk,
+            old_status=Status.UNKNOWN,
+            new_status=Status.STARTED,
+        )
+    ]
 
 
 AMOUNT_MAX = 2**63 - 1
@@ -192,13 +215,12 @@ def _parent(job: Job, step_id: UUID | None) -> Step | None:
 
 def _beneath(top: Step, steps: list[Step]) -> list[Step]:
     """Those of `steps` that stand under `top`, however deep, also through ended ones."""
-    parents = dict(Step.objects.filter(job_id=top.job_id).values_list("pk", "parent_step_id"))
-
-    def is_beneath(key: UUID | None) -> bool:
-        while key is not None:
-            key = parents[key]
-            if key == top.pk:
-                return True
-        return False
-
-    return [step for step in steps if is_beneath(step.pk)]
+    children: dict[UUID | None, list[UUID]] = {}
+    for key, parent in Step.objects.filter(job_id=top.job_id).values_list("pk", "parent_step_id"):
+        children.setdefault(parent, []).append(key)
+    beneath: set[UUID] = set()
+    level = [top.pk]
+    while level:
+        level = [key for parent in level for key in children.get(parent, ())]
+        beneath.update(level)
+    return [step for step in steps if step.pk in beneath]
