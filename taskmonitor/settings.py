@@ -115,6 +115,9 @@ def database() -> dict[str, Any]:
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;"
             ),
         }
+        config["TEST"] = {
+            "NAME": DATA / "test.sqlite3"
+        }  # a file, so that its threads meet as they do in service
     else:
         config["OPTIONS"] = {"connect_timeout": 5, **config.get("OPTIONS", {})}
         config["CONN_HEALTH_CHECKS"] = True  # a restarted server costs no request
@@ -131,6 +134,9 @@ CACHES = {
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# The web server: as many requests at once as can wait for one disk, or for a database server
+THREADS = env.int("THREADS", default=16 if env.str("DATABASE_URL", default="") else 8)
 
 # The workers
 Q_CLUSTER = {

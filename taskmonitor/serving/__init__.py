@@ -1,0 +1,1 @@
+"""How the doors are carried: the web server's processes, threads and streams."""

@@ -1,0 +1,78 @@
+"""The body of a request: read whole, and within bounds, before the request is given a thread."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PATIENCE = 60  # seconds in which the whole body must have come
+LINGER = 1  # seconds in which a client that was refused can still read why
+
+
+class Gone(Exception):
+    """The client went away before its request was complete."""
+
+
+class TooLarge(BytesIO):
+    """What stands for a body beyond the limit: to read it raises Django's RequestDataTooBig."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise RequestDataTooBig(
+            f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes, the most that is accepted."
+        )
+
+    readline = read
+
+
+async def read_body(scope: Scope, receive: Receive) -> BytesIO:
+    """The body, or TooLarge as soon as it is known to be that; the rest of it is then left unread.
+
+    A body of unknown length gets a Content-Length, which Django's request and REST framework go by.
+    """
+    limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    declared = _declared_length(scope)
+    if declared is not None and declared > limit:
+        return TooLarge()
+    body = BytesIO()
+    async with asyncio.timeout(PATIENCE):
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            body.write(message.get("body", b""))
+            more = message.get("more_body", False) and body.tell() <= limit
+    if declared is None and body.tell():
+        scope["headers"] = [*scope["headers"], (b"content-length", b"%d" % body.tell())]
+    if body.tell() > limit:
+        return TooLarge()
+    body.seek(0)
+    return body
+
+
+async def discard_rest(receive: Receive) -> None:
+    """Take in and drop what a refused client still sends, for a moment.
+
+    If the connection were closed on it at once, the client's system would throw the answer away.
+    """
+    try:
+        async with asyncio.timeout(LINGER):
+            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body"):
+                pass
+    except TimeoutError:
+        pass
+
+
+def _declared_length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return None

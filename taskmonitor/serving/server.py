@@ -1,0 +1,63 @@
+"""The web server: uvicorn with our limits, on a socket that outlives it."""
+
+import logging
+import os
+import signal
+import socket
+
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from taskmonitor.asgi import Application, application
+
+GRACE = 7  # seconds in which running requests may end
+
+
+class WebServer(Server):
+    """Says when it answers, and ends the streams first when it is to stop."""
+
+    def __init__(self, config: Config, application: Application, address: str) -> None:
+        super().__init__(config)
+        self._application, self._address = application, address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"Task Monitor is at {self._address}", flush=True)  # noqa: T201 - for whoever started it
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.streams.end_all()
+        await super().shutdown(sockets)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket with that address; OSError if it cannot be had. Port 0 takes a free one."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(address)
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def serve(bound: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises again what it has caught
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    config = Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=logging.getLogger().isEnabledFor(logging.DEBUG),
+        server_header=False,
+        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE,
+    )
+    WebServer(config, application, address_of(bound)).run([bound])
