@@ -1,0 +1,89 @@
+"""What is measured: our own server as it is deployed, and the two floors that it stands on."""
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import processes
+from bench.databases import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+UVICORN = [sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--loop", "uvloop"]
+COMMANDS = {
+    "ours": [sys.executable, "manage.py", "up"],
+    "django": [*UVICORN, "taskmonitor.asgi:application"],
+    "limit": [*UVICORN, "bench.floors.limit:application"],
+}
+FLOOR_SETTINGS = {"DJANGO_SETTINGS_MODULE": "bench.floors.django_settings"}
+
+
+@dataclass
+class Server:
+    """A running server. `django` is bare Django with the same statements, `limit` raw SQL in raw ASGI."""
+
+    kind: str
+    database: Database
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @classmethod
+    def start(cls, kind: str, database: Database, port: int = 0, **environment: str) -> "Server":
+        """Start it; it may not answer yet."""
+        port = port or free_port()
+        command, more = COMMANDS[kind], {**environment}
+        if kind == "ours":
+            more |= {"HOST": "127.0.0.1", "PORT": str(port)}
+        else:
+            command = [*command, "--port", str(port)]
+        if kind == "django":
+            more |= FLOOR_SETTINGS
+        log = (database.folder / f"{kind}.log").open("ab")
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **database.environment, **more}, stdout=log, stderr=log
+        )
+        return cls(kind, database, process, port)
+
+    def wait(self) -> "Server":
+        """Return when it accepts connections."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until and self.process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.02)
+        raise SystemExit(f"{self.kind} did not start; see {self.database.folder}/{self.kind}.log")
+
+    def pids(self) -> set[int]:
+        return processes.tree(self.process.pid)
+
+    def cpu(self) -> float:
+        """Seconds that the server and its database backends have used."""
+        return processes.cpu(self.pids() | self.database.backends())
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def basic(self) -> str:
+        accounts = self.database.accounts
+        pair = f"{accounts['name']}:{accounts['password']}".encode()
+        return f"Authorization: Basic {base64.b64encode(pair).decode()}"
+
+    def bearer(self) -> str:
+        return f"Authorization: Bearer {self.database.accounts['token']}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
