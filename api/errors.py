@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from api.authentication import CHALLENGE
 from api.json import dumps
-from api.negotiation import wants_json
-from api.wire import Document, Members
+from api.wire import Document, Members, Wire, writable
 from api.xml import DECLARATION, element
 from taskmonitor import errors
 
@@ -25,6 +25,8 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.Invalid: (400, "Invalid value"),
     errors.NotAllowed: (403, OPERATION_FAILED),
     errors.NotFound: (404, "Not found"),
+    errors.LoginRefused: (401, "Unauthorized"),
+    errors.TooManyAttempts: (429, "Too many attempts"),
     errors.Conflict: (409, OPERATION_FAILED),
     exceptions.ParseError: (400, "Request syntactically incorrect."),
     exceptions.NotAuthenticated: (401, "Unauthorized"),
@@ -36,7 +38,6 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     RequestDataTooBig: (413, "Request too large"),
     SuspiciousOperation: (400, "Request syntactically incorrect."),
     exceptions.UnsupportedMediaType: (415, "Unsupported media type"),
-    exceptions.Throttled: (429, "Too many attempts"),
     OperationalError: (503, "Database not available"),
     InterfaceError: (503, "Database not available"),
 }
@@ -84,24 +85,25 @@ def detail(problem: Exception, status: int, correlation_id: str) -> str:
 
 def fault_members(dialect: str, reason: str, detail: str) -> Members:
     """A fault in the order of the dialect's schema."""
+    told = writable(detail)
     if dialect == "v4":
-        return {"detail": detail, "reason": reason}
-    return {"reason": reason, "detail": detail}
+        return {"detail": told, "reason": reason}
+    return {"reason": reason, "detail": told}
 
 
-def plain_fault(request: HttpRequest, status: int, dialect: str, detail: str) -> HttpResponse:
+def plain_fault(wire: Wire, status: int, detail: str) -> HttpResponse:
     """A fault outside any view: an unknown address, a foreign host, a request that Django itself refused."""
     reason = _REASONS.get(status, "Internal error" if status >= 500 else OPERATION_FAILED)
-    members = fault_members(dialect, reason, detail)
-    if wants_json(request):
-        return HttpResponse(dumps(members, dialect), "application/json", status)
+    members = fault_members(wire.dialect, reason, detail)
+    if wire.json:
+        return HttpResponse(dumps(members, wire.dialect), "application/json", status)
     return HttpResponse(DECLARATION + element("fault", members), "application/xml; charset=utf-8", status)
 
 
 def _headers(problem: Exception, status: int) -> dict[str, str]:
     headers = {}
-    if challenge := getattr(problem, "auth_header", None):
-        headers["WWW-Authenticate"] = challenge
+    if status == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
     if status in (429, 503):
         headers["Retry-After"] = str(int(getattr(problem, "wait", None) or 1))
     return headers

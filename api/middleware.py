@@ -5,16 +5,25 @@ import uuid
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 
 from api.errors import plain_fault
+from api.negotiation import wants_json
 from api.wire import Wire
 from taskmonitor.errors import Invalid
 from taskmonitor.services.jobs import correlation
 
-_API = re.compile(r"(?P<prefix>/api|/ovirt-engine/api)(?:/(?P<version>v\d+))?(?P<rest>(?:/.*)?)$")
+_OURS = re.compile(r"/*(?:api|ovirt-engine)(?:[/;]|\Z)")
+_API = re.compile(
+    r"(?P<prefix>/api|/ovirt-engine/api)(?:/(?P<version>v[0-9]+))?(?P<rest>(?:/.*)?)", re.DOTALL
+)
 _DIALECTS = {"": "design", "3": "v3", "4": "v4"}
+_WORDS = {
+    400: "The request was refused; see that its Host is among ALLOWED_HOSTS.",
+    403: "[User is not authorized to perform this action.]",
+}
 
 
 class ApiMiddleware:
@@ -27,39 +36,51 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(("/api", "/ovirt-engine")):
+        if not _OURS.match(request.path_info):
             return self.get_response(request)
-        return self.answer(request)
-
-    def answer(self, request: HttpRequest) -> HttpResponseBase:
-        path, matrix = _without_matrix(request.path_info)
-        match = _API.match(path)
-        version = (match["version"] or "")[1:] if match else ""
-        asked = version or request.META.get("HTTP_VERSION", "").strip()
-        dialect = _DIALECTS.get(asked, "v4")
-        base = match["prefix"] + (f"/v{version}" if version else "") if match else ""
-        request.matrix = matrix  # type: ignore[attr-defined]
-        request.wire = Wire(dialect, base)  # type: ignore[attr-defined]
         request.correlation_id = str(uuid.uuid4())  # type: ignore[attr-defined]
-        if asked not in _DIALECTS:
-            return self.finished(
-                request, plain_fault(request, 400, dialect, f"There is no version {asked}; ask for 3 or 4.")
-            )
-        given = request.META.get("HTTP_CORRELATION_ID") or request.GET.get("correlation_id")
-        try:
-            request.correlation_id = correlation(given or None)  # type: ignore[attr-defined]
-        except Invalid as problem:
-            return self.finished(request, plain_fault(request, 400, dialect, str(problem)))
-        if match:
-            request.path_info = "/api" + match["rest"].replace("/Jobs", "/jobs", 1)
-        return self.finished(request, self.get_response(request))
-
-    def finished(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if response.status_code >= 300 and response.get("Content-Type", "text/html").startswith("text/html"):
-            response = _instead_of_html(request, response)
+        response = self.answer(request)
         response["Correlation-Id"] = request.correlation_id  # type: ignore[attr-defined]
         response["Cache-Control"] = "no-store"
         return response
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        problem = _unread_query(request)
+        path, request.matrix = _without_matrix(request.path_info)  # type: ignore[attr-defined]
+        match = _API.fullmatch(path)
+        version = (match["version"] or "")[1:] if match else ""
+        asked = version or request.META.get("HTTP_VERSION", "").strip()
+        wire = Wire(
+            dialect=_DIALECTS.get(asked, "v4"),
+            base=match["prefix"] + (f"/v{version}" if version else "") if match else "",
+            json=wants_json(request),
+        )
+        request.wire = wire  # type: ignore[attr-defined]
+        if asked not in _DIALECTS:
+            problem = f"There is no version {asked[:20]}; ask for 3 or 4."
+        given = request.META.get("HTTP_CORRELATION_ID") or request.GET.get("correlation_id")
+        try:
+            request.correlation_id = correlation(given or None)  # type: ignore[attr-defined]
+        except Invalid as error:
+            problem = str(error)
+        if problem:
+            return plain_fault(wire, 400, problem)
+        if match:
+            request.path_info = "/api" + match["rest"].replace("/Jobs", "/jobs", 1)
+        response = self.get_response(request)
+        if response.status_code >= 300 and response.get("Content-Type", "").startswith("text/"):
+            return _instead_of_page(request, wire, response.status_code)
+        return response
+
+
+def _unread_query(request: HttpRequest) -> str:
+    """Why the query cannot be read, if so; it is then taken for empty."""
+    try:
+        request.GET  # noqa: B018 - reads it
+    except (SuspiciousOperation, LookupError) as error:
+        request.GET = QueryDict()
+        return f"The query cannot be read: {error}"
+    return ""
 
 
 def _without_matrix(path: str) -> tuple[str, dict[str, str]]:
@@ -76,12 +97,9 @@ def _without_matrix(path: str) -> tuple[str, dict[str, str]]:
     return "/" + "/".join(segments), matrix
 
 
-def _instead_of_html(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
-    status = response.status_code if response.status_code >= 400 else 404
-    words = {
-        400: "The request was refused; see that its Host is among ALLOWED_HOSTS.",
-        403: "[User is not authorized to perform this action.]",
-        404: f"There is nothing at {request.path}.",
-    }
-    detail = words.get(status, f"Something went wrong here; the log has it under {request.correlation_id}.")  # type: ignore[attr-defined]
-    return plain_fault(request, status, request.wire.dialect, detail)  # type: ignore[attr-defined]
+def _instead_of_page(request: HttpRequest, wire: Wire, status: int) -> HttpResponse:
+    """A fault in place of Django's own words, which are for people: an unknown address, a foreign host, a crash."""
+    if status < 400 or status == 404:
+        return plain_fault(wire, 404, f"There is nothing at {request.path[:200]}.")
+    unknown = f"Something went wrong here; the log has it under {request.correlation_id}."  # type: ignore[attr-defined]
+    return plain_fault(wire, status, _WORDS.get(status, unknown))

@@ -19,13 +19,13 @@ class XmlUnlessJsonIsAsked(BaseContentNegotiation):
         return next((parser for parser in parsers if parser.media_type == kind), None)
 
     def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+        self, request: Any, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        wanted = "application/json" if wants_json(request) else "application/xml"
+        wanted = "application/json" if request.wire.json else "application/xml"
         return next((one, wanted) for one in renderers if one.media_type == wanted)
 
 
-def wants_json(request: HttpRequest | Request | Any) -> bool:
+def wants_json(request: HttpRequest) -> bool:
     """Whether JSON is preferred to XML: by `?accept=`, else by the Accept header's weights, else by its order."""
     accept = request.GET.get("accept") or request.META.get("HTTP_ACCEPT", "")
     if "json" not in accept:

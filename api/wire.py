@@ -4,6 +4,7 @@
 a list is a repeated element, None is left out. JSON has members for all of them; "#text" is called "name" there.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ ATTRIBUTES = frozenset({"href", "id", "rel"})
 DEEPEST = 8  # levels of a request's body, its root included
 
 Members = dict[str, Any]
+_UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class Wire:
 
     dialect: str  # design, v3 or v4
     base: str  # for instance /ovirt-engine/api/v4
+    json: bool  # whether answers are JSON, not XML
+
+
+def writable(text: str) -> str:
+    """The text with U+FFFD for what neither format can carry; for words that quote what a client sent."""
+    return _UNWRITABLE.sub("\ufffd", text)
 
 
 def instant(value: datetime) -> str:

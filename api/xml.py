@@ -17,12 +17,13 @@ from api.wire import ATTRIBUTES, DEEPEST, Body, Document, instant
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'  # to the byte: SDK v3 compares it
 _MOST_ATTRIBUTES = 20
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\t": "&#9;", "\n": "&#10;"}
-_IN_TEXT = re.compile("[&<>\r]")
-_IN_ATTRIBUTE = re.compile('[&<>"\r\t\n]')
+_UNWRITABLE = "\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_IN_TEXT = re.compile(f"[&<>\r{_UNWRITABLE}]")
+_IN_ATTRIBUTE = re.compile(f'[&<>"\r\t\n{_UNWRITABLE}]')
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return _ESCAPES[match[0]]
+    return _ESCAPES.get(match[0], "\ufffd")
 
 
 def element(name: str, value: Any) -> str:

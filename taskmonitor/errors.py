@@ -1,7 +1,7 @@
 """Everything that can go wrong in the domain. Doors translate these; nothing here knows HTTP."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 class TaskMonitorError(Exception):
@@ -38,6 +38,18 @@ class NotAllowed(TaskMonitorError):
     def __init__(self, permission: str) -> None:
         self.permission = permission
         super().__init__("User is not authorized to perform this action.")
+
+
+class LoginRefused(TaskMonitorError):
+    """The user name or password is wrong."""
+
+
+class TooManyAttempts(TaskMonitorError):
+    """Too many logins failed; after `wait` the next one is looked at."""
+
+    def __init__(self, wait: timedelta) -> None:
+        self.wait = int(wait.total_seconds())
+        super().__init__(f"Too many wrong passwords; wait {self.wait} s.")
 
 
 class Conflict(TaskMonitorError):

@@ -155,6 +155,7 @@ Q_CLUSTER = {
 }
 
 # Who one is
+AUTHENTICATION_BACKENDS = ["taskmonitor.pages.login.PasswordBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "job_list"
 LOGOUT_REDIRECT_URL = "login"

@@ -1,53 +1,77 @@
 """Logging in and out as oVirt's SDKs do, at the origin whatever the address of the API."""
 
+from collections.abc import Callable
+from functools import wraps
+
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import APIException
 
-from api.authentication import verified
-from taskmonitor.services.access import add_login_token, revoke_secret
+from api.authentication import address
+from taskmonitor.errors import LoginRefused, TooManyAttempts
+from taskmonitor.services.access import add_login_token, revoke_login_token
+from taskmonitor.services.login import verified
+
+View = Callable[[HttpRequest], HttpResponse]
 
 
-@csrf_exempt
-def token(request: HttpRequest) -> HttpResponseBase:
+def _form_view(view: Callable[[HttpRequest, QueryDict], HttpResponse]) -> View:
+    """A view of a form that is posted; whatever else comes is refused in JSON, as oVirt's SDKs need it."""
+
+    @csrf_exempt
+    @wraps(view)
+    def wrapper(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return _refusal("invalid_request", "Send a POST.", 405, {"Allow": "POST"})
+        try:
+            form = request.POST
+        except RequestDataTooBig:
+            return _refusal("invalid_request", "The form is too large.", 413)
+        except (SuspiciousOperation, BadRequest, MultiPartParserError, LookupError) as problem:
+            return _refusal("invalid_request", f"The form cannot be read: {problem}")
+        return view(request, form)
+
+    return wrapper
+
+
+@_form_view
+def token(request: HttpRequest, form: QueryDict) -> HttpResponse:
     """POST grant_type=password, username and password: a bearer token (oVirt: /sso/oauth/token)."""
-    if request.method != "POST":
-        return _refusal("invalid_request", "Send a POST.", 405)
-    if request.POST.get("grant_type") != "password":
+    if form.get("grant_type") != "password":
         return _refusal("unsupported_grant_type", "Only grant_type=password is supported.")
+    name, password, now = form.get("username", ""), form.get("password", ""), timezone.now()
     try:
-        user = verified(request, request.POST.get("username", ""), request.POST.get("password", ""))
-    except APIException as problem:
-        return _refusal("access_denied", f"Cannot authenticate user: {problem.detail}")
-    now = timezone.now()
+        user = verified(name=name, password=password, address=address(request), now=now)
+    except LoginRefused as problem:
+        return _refusal("access_denied", f"Cannot authenticate user: {problem}")
+    except TooManyAttempts as problem:
+        return _refusal("access_denied", str(problem), 429, {"Retry-After": str(problem.wait)})
     ends = now + settings.LOGIN_TOKEN_LIFE
     return JsonResponse(
         {
             "access_token": add_login_token(user_id=user.pk, life_ends=ends, now=now),
-            "scope": request.POST.get("scope", "ovirt-app-api"),
+            "scope": form.get("scope", "ovirt-app-api"),
             "exp": str(int(ends.timestamp() * 1000)),
             "token_type": "bearer",
         }
     )
 
 
-@csrf_exempt
-def logout(request: HttpRequest) -> HttpResponseBase:
-    """POST token: it counts no longer; also for a token that is empty or gone (oVirt: sso-logout)."""
-    if request.method != "POST":
-        return _refusal("invalid_request", "Send a POST.", 405)
-    revoke_secret(request.POST.get("token", ""))
+@_form_view
+def logout(request: HttpRequest, form: QueryDict) -> HttpResponse:
+    """POST token: that login counts no longer; also for one that is empty or gone (oVirt: sso-logout)."""
+    revoke_login_token(form.get("token", ""))
     return JsonResponse({})
 
 
-@csrf_exempt
-def unsupported(request: HttpRequest) -> HttpResponseBase:
+@_form_view
+def unsupported(request: HttpRequest, form: QueryDict) -> HttpResponse:
     """Ways to log in that oVirt has and we have not (Kerberos)."""
     return _refusal("unsupported_grant_type", "Log in with a user name and password.")
 
 
-def _refusal(code: str, words: str, status: int = 400) -> JsonResponse:
-    headers = {"Allow": "POST"} if status == 405 else {}
+def _refusal(code: str, words: str, status: int = 400, headers: dict[str, str] | None = None) -> JsonResponse:
     return JsonResponse({"error": words, "error_code": code}, status=status, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -58,6 +59,11 @@ class Actor:
 
 
 SYSTEM = Actor(user_id=None, name="Task Monitor", rights=frozenset(Right))
+
+
+def digest(secret: str) -> str:
+    """What is stored of a token's secret. It is random and long, so a plain hash cannot be reversed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class AccessToken(models.Model):

@@ -1,11 +1,13 @@
 """What a user may do, asked of the database anew for each request."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q
 
 from taskmonitor.models import AccessToken, Actor, Right
+from taskmonitor.models.access import digest
 
 
 def actor(user: User, *, scope: str | None = None) -> Actor:
@@ -16,6 +18,14 @@ def actor(user: User, *, scope: str | None = None) -> Actor:
             Q(user=user.pk) | Q(group__user=user.pk), content_type__app_label="taskmonitor"
         ).values_list("codename", flat=True)
     return Actor(user_id=user.pk, name=user.get_username(), rights=frozenset(rights) - _withheld(scope))
+
+
+def valid_token(secret: str, now: datetime) -> AccessToken | None:
+    """The token with that secret and its user; None if it is unknown or expired, or its user disabled."""
+    token = AccessToken.objects.select_related("user").filter(digest=digest(secret)).first()
+    if token is None or not token.user.is_active or (token.expires and token.expires <= now):
+        return None
+    return token
 
 
 def _withheld(scope: str | None) -> frozenset[str]:

@@ -1,18 +1,20 @@
 """Granting roles and tokens; each change is audited in its own transaction."""
 
-import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 from django.contrib.auth.models import Group, User
 
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import AccessToken, Actor, AuditEntry, Role
+from taskmonitor.models.access import digest
 from taskmonitor.services.text import required
 from taskmonitor.services.times import later
 from taskmonitor.services.transaction import writing
 
+NOTED_AFTER = timedelta(minutes=1)  # how far a token's last use may lag
 _MARK = "tm_"  # begins each token, so that scanners for leaked secrets can know it
 
 
@@ -84,6 +86,14 @@ def add_login_token(*, user_id: int, life_ends: datetime, now: datetime) -> str:
     return secret
 
 
+def note_use(*, token: AccessToken, address: str, now: datetime) -> None:
+    """Keep when and from where the token was last used, to the minute."""
+    if token.last_used and token.last_used <= now < token.last_used + NOTED_AFTER:
+        return
+    with writing():
+        AccessToken.objects.filter(pk=token.pk).update(last_used=now, last_used_from=_known_address(address))
+
+
 def revoke_token(*, token_id: int, actor: Actor, now: datetime) -> None:
     """End the actor's own named token at once; NotFound for anybody else's."""
     with writing():
@@ -94,12 +104,15 @@ def revoke_token(*, token_id: int, actor: Actor, now: datetime) -> None:
         audit(verb="revoked token", subject=actor.name, detail=token.name, actor=actor, now=now)
 
 
-def revoke_secret(secret: str) -> None:
-    """End the token with that secret, if there is one (oVirt: sso-logout)."""
+def revoke_login_token(secret: str) -> None:
+    """End the login with that secret, if there is one; named tokens outlast it (oVirt: sso-logout)."""
     with writing():
-        AccessToken.objects.filter(digest=digest(secret)).delete()
+        AccessToken.objects.filter(digest=digest(secret), name="").delete()
 
 
-def digest(secret: str) -> str:
-    """What is stored of a secret. It is random and long, so a plain hash cannot be reversed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+def _known_address(address: str) -> str | None:
+    """The address as the database takes it; None for what a proxy may say in its place."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None
