@@ -28,6 +28,15 @@ class Site:
     password: str
     data: Path
     process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` on the site's own data; what it printed."""
+        command = [sys.executable, "manage.py", *arguments]
+        environment = os.environ | self.environment
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
 
     @property
     def output(self) -> str:
@@ -53,7 +62,8 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
         **environment,
     }
     with _own_database() as database:
-        process = start(data, **database, **environment)
+        environment |= database
+        process = start(data, **environment)
         try:
             yield Site(
                 url=wait_for_address(data, process),
@@ -61,6 +71,7 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
                 password=environment["DJANGO_SUPERUSER_PASSWORD"],
                 data=data,
                 process=process,
+                environment=environment,
             )
             if process.poll() is None:
                 process.terminate()
