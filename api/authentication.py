@@ -30,9 +30,6 @@ class TokenAuthentication(BaseAuthentication):
         note_use(token=token, address=address(request), now=now)
         return token.user, token.scope
 
-    def authenticate_header(self, request: Request) -> str:
-        return CHALLENGE  # without it, REST framework would answer 403, not 401
-
 
 class PasswordAuthentication(BaseAuthentication):
     """HTTP Basic."""

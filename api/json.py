@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import IO, Any, NoReturn
 
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from api.wire import DEEPEST, Body, Document, instant
+from api.wire import DEEPEST, MOST, Body, Document, instant
 
 
 def members(value: Any, dialect: str) -> Any:
@@ -53,13 +54,14 @@ class JSONRenderer(BaseRenderer):
 
 
 def loads(text: bytes) -> dict[str, Any]:
-    """The object that the text holds; ParseError if it is too deep, or has doubled names or strange numbers."""
+    """The object that the text holds; ParseError if it is too deep or large, or has doubled names or strange numbers."""
     try:
         value = json.loads(
             text.decode("utf-8-sig"),
             parse_constant=_refused,
-            parse_float=_refused,
-            object_pairs_hook=_without_doubles,
+            parse_int=_whole,
+            parse_float=_real,
+            object_pairs_hook=_Objects(),
         )
     except RecursionError:
         raise ParseError(_TOO_DEEP) from None
@@ -90,11 +92,29 @@ def _refused(number: str) -> NoReturn:
     raise ValueError(f"{number[:20]} is not a number that is used here")
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is given twice in one object")
-    return found
+def _whole(digits: str) -> int:
+    return int(digits) if len(digits) <= 20 else _refused(digits)
+
+
+def _real(digits: str) -> float:
+    value = float(digits)
+    return value if isfinite(value) else _refused(digits)
+
+
+class _Objects:
+    """Makes the objects of one text."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self.made += 1
+        if self.made > MOST:
+            raise ValueError(f"there are more than {MOST} objects in it")
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a name is given twice in one object")
+        return found
 
 
 def _depth(value: Any) -> int:
@@ -102,8 +122,6 @@ def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level and depth <= DEEPEST:
         depth += 1
-        inner = (
-            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
-        )
-        level = [value for values in inner for value in values]
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [one for values in inner for one in values if isinstance(one, dict | list)]
     return depth

@@ -20,6 +20,7 @@ from taskmonitor.errors import Invalid
 from taskmonitor.models import Actor
 from taskmonitor.selectors.access import actor
 from taskmonitor.services.idempotency import Answer, answer_once
+from taskmonitor.services.text import checked
 
 P = ParamSpec("P")
 _TRUTHS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "": True}
@@ -41,10 +42,16 @@ class ApiView(APIView):
     request: Any  # with what ApiMiddleware adds: wire, matrix, correlation_id
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
         request._request.body  # noqa: B018 - reads it under Django's limit of size
+        super().initial(request, *args, **kwargs)
         self.now = timezone.now()
         self.actor = actor(self.request.user, scope=self.request.auth)
+
+    def options(  # type: ignore[override]  # REST framework's request
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> Response:
+        """An empty body; the methods are in `Allow`."""
+        return Response()
 
     @property
     def by(self) -> By:
@@ -59,7 +66,7 @@ class ApiView(APIView):
     def parameter(self, name: str) -> str | None:
         """The parameter from the query, or else from the path (`;name=value`)."""
         value: str | None = self.request.GET.get(name, self.request.matrix.get(name))
-        return value
+        return value if value is None else checked(name, value)
 
     def flag(self, name: str) -> bool:
         """The parameter, or else the header of that name, as a boolean; False if neither is there."""

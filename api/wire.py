@@ -12,6 +12,7 @@ from typing import Any
 
 ATTRIBUTES = frozenset({"href", "id", "rel"})
 DEEPEST = 8  # levels of a request's body, its root included
+MOST = 1000  # elements or objects of a request's body
 
 Members = dict[str, Any]
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework_xml.parsers import XMLParser as BaseXMLParser
 from rest_framework_xml.renderers import XMLRenderer as BaseXMLRenderer
 
-from api.wire import ATTRIBUTES, DEEPEST, Body, Document, instant
+from api.wire import ATTRIBUTES, DEEPEST, MOST, Body, Document, instant
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'  # to the byte: SDK v3 compares it
 _MOST_ATTRIBUTES = 20
@@ -81,8 +81,10 @@ class XMLParser(BaseXMLParser):  # type: ignore[misc]
             raise ParseError(
                 "A document type or entity declaration is not accepted; send the plain element."
             ) from None
-        except (SyntaxProblem, ValueError, LookupError) as problem:
+        except SyntaxProblem as problem:
             raise ParseError(f"The body is not well-formed XML: {problem}.") from None
+        except (ValueError, LookupError):  # what codecs raise
+            raise ParseError("The body has an encoding that is not known here; send UTF-8.") from None
         return Body(root, members if isinstance(members, dict) else {"#text": members})
 
 
@@ -92,12 +94,16 @@ class _Reader:
     def __init__(self) -> None:
         self.open: list[tuple[str, dict[str, Any], list[str]]] = []
         self.root: tuple[str, Any] = ("", {})
+        self.met = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self.open) == DEEPEST:
-            raise ValueError(f"elements are nested more than {DEEPEST} deep")
+            raise ParseError(f"Elements are nested more than {DEEPEST} deep.")
+        self.met += 1
+        if self.met > MOST:
+            raise ParseError(f"There are more than {MOST} elements.")
         if len(attributes) > _MOST_ATTRIBUTES:
-            raise ValueError(f"an element has more than {_MOST_ATTRIBUTES} attributes")
+            raise ParseError(f"An element has more than {_MOST_ATTRIBUTES} attributes.")
         self.open.append((tag.rpartition("}")[2], dict(attributes), []))
 
     def data(self, text: str) -> None:
