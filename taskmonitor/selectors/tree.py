@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Q
 
 from taskmonitor.lifecycle import Status
@@ -50,6 +51,11 @@ def level(job: Job, parent_step_id: UUID | None, *, limit: int, after: int = -1)
     return list(siblings.order_by("number")[:limit])
 
 
+def size(job: Job, parent_step_id: UUID | None) -> int:
+    """How many steps there are right under the job or a step."""
+    return job.steps.filter(parent_step=parent_step_id).count()
+
+
 def sub_step_counts(steps: Sequence[Step]) -> dict[UUID, Counts]:
     """For each of the steps that has sub-steps, how these stand; one query."""
     rows = (
@@ -67,3 +73,19 @@ def sub_step_counts(steps: Sequence[Step]) -> dict[UUID, Counts]:
         )
         for row in rows
     }
+
+
+def ancestors(step: Step) -> list[Step]:
+    """The steps above the step, the one right under the job first; one query, however deep."""
+    above = Step.objects.raw(
+        """
+        WITH RECURSIVE above(id) AS (
+            SELECT parent_step_id FROM taskmonitor_step WHERE id = %s
+            UNION ALL
+            SELECT parent_step_id FROM taskmonitor_step JOIN above USING (id)
+        )
+        SELECT taskmonitor_step.* FROM taskmonitor_step JOIN above USING (id) ORDER BY depth
+        """,
+        [Step._meta.pk.get_db_prep_value(step.pk, connection)],
+    )
+    return list(above)

@@ -1,0 +1,93 @@
+"""The rows of the tree of work, as lists, job pages and live updates show them alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from taskmonitor.models import Job, Step
+from taskmonitor.selectors import entities, state, tree
+from taskmonitor.selectors.entities import Where
+from taskmonitor.selectors.jobs import Cursor
+from taskmonitor.selectors.state import State
+from taskmonitor.selectors.tree import Counts
+
+LEVEL_SIZE = 50  # steps of one level loaded at once
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job in a list. It `left` if the list's filters no longer hold for it."""
+
+    job: Job
+    state: State
+    where: Where | None
+    left: bool = False
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor.behind(self.job)
+
+    @property
+    def steps_over(self) -> int:
+        return self.job.steps_total - self.job.steps_open
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step, at its place in the tree that a page shows: `level` is its aria-level."""
+
+    step: Step
+    job: Job
+    state: State
+    beneath: Counts | None
+    level: int
+    siblings: int
+
+    @property
+    def indent(self) -> int:
+        """As `level`, but only as deep as there is room for."""
+        return min(self.level, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Some of the steps right under a job or step, and how many are left behind them."""
+
+    job: Job
+    parent_step_id: UUID | None
+    level: int
+    rows: list[StepRow]
+    left: int
+    after: int
+
+    @property
+    def last(self) -> int:
+        return self.rows[-1].step.number
+
+
+def job_rows(jobs: Sequence[Job], *, left: bool = False) -> list[JobRow]:
+    """The rows of the jobs; one query."""
+    where = entities.where(jobs) if jobs else {}
+    return [JobRow(job, state.of_job(job), where.get(job.pk), left) for job in jobs]
+
+
+def step_level(job: Job, parent_step_id: UUID | None, *, level: int, after: int = -1) -> Level:
+    """The next steps right under the job or a step, behind the number `after`; three queries."""
+    steps = tree.level(job, parent_step_id, limit=LEVEL_SIZE, after=after)
+    siblings = tree.size(job, parent_step_id)
+    rows = _step_rows(job, steps, level, siblings)
+    last = steps[-1].number if steps else after
+    return Level(job, parent_step_id, level, rows, max(siblings - 1 - last, 0), after)
+
+
+def step_row(job: Job, step: Step, *, level: int) -> StepRow:
+    """The row of one step; two queries."""
+    return _step_rows(job, [step], level, tree.size(job, step.parent_step_id))[0]
+
+
+def _step_rows(job: Job, steps: list[Step], level: int, siblings: int) -> list[StepRow]:
+    beneath = tree.sub_step_counts(steps) if steps else {}
+    return [
+        StepRow(step, job, state.of_step(step, beneath.get(step.pk)), beneath.get(step.pk), level, siblings)
+        for step in steps
+    ]

@@ -1,0 +1,84 @@
+"""What happens, as server-sent events, so that an open page knows which of its rows to fetch again."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from taskmonitor.models import Actor, Verb
+from taskmonitor.selectors import access
+from taskmonitor.stream import Change, Reset, hub
+
+PATIENCE = 15  # seconds of silence that proxies bear
+CHECK = 30  # seconds between looks whether the user is still logged in, and what they may see
+
+
+async def stream(request: HttpRequest) -> HttpResponseBase:
+    if request.method != "GET":
+        return HttpResponse(status=405, headers={"Allow": "GET"})
+    actor = await _actor(request.session)
+    if actor is None:
+        return HttpResponse("Log in first.", status=401)
+    given = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
+    after = int(given) if given.isascii() and given.isdecimal() and len(given) <= 18 else None
+    return StreamingHttpResponse(
+        _events(request.session, actor, after),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _events(session: SessionBase, actor: Actor, after: int | None) -> AsyncIterator[str]:
+    checked = time.monotonic()
+    async with hub.reader(actor, after) as reader:
+        yield f"retry: 2000\nid: {reader.position}\nevent: open\ndata: {{}}\n\n"
+        while True:
+            news = await reader.news(PATIENCE)
+            if time.monotonic() - checked > CHECK:
+                still = await _actor(session)
+                if still is None:
+                    yield "event: logout\ndata: {}\n\n"
+                    return
+                reader.actor, checked = still, time.monotonic()
+            yield _written(news)
+
+
+def _written(news: list[Change] | Reset) -> str:
+    if isinstance(news, Reset):
+        return f"id: {news.position}\nevent: reset\ndata: {{}}\n\n"
+    if not news:
+        return ": alive\n\n"
+    return "".join(_event(change) for change in _latest(news))
+
+
+def _latest(changes: list[Change]) -> list[Change]:
+    """The last change of each thing; the first one too if that added it."""
+    latest = {(change.job_id, change.step_id): change for change in changes if change.verb != Verb.ADDED}
+    added = [change for change in changes if change.verb == Verb.ADDED]
+    return sorted([*added, *latest.values()], key=lambda change: change.position)
+
+
+def _event(change: Change) -> str:
+    data = {
+        "job": str(change.job_id),
+        "step": change.step_id and str(change.step_id),
+        "parent": change.parent_step_id and str(change.parent_step_id),
+        "version": change.version,
+        "verb": change.verb,
+    }
+    return f"id: {change.position}\nevent: change\ndata: {json.dumps(data)}\n\n"
+
+
+@sync_to_async
+def _actor(session: SessionBase) -> Actor | None:
+    """Who the session belongs to, read anew; None if it has ended or its user may no longer log in."""
+    asking = HttpRequest()
+    asking.session = type(session)(session.session_key)
+    user = get_user(asking)
+    return access.actor(user) if isinstance(user, User) else None

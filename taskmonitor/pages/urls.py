@@ -1,0 +1,26 @@
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+from django.views.generic import RedirectView
+
+from taskmonitor.pages import job_detail, job_list, steps, stream, tokens
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="job_list"), name="home"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("jobs/", job_list.job_list, name="job_list"),
+    path("jobs/rows/", job_list.job_list_rows, name="job_list_rows"),
+    path("jobs/<uuid:job_id>/", job_detail.job_detail, name="job_detail"),
+    path("jobs/<uuid:job_id>/row/", job_list.job_row, name="job_row"),
+    path("jobs/<uuid:job_id>/facts/", job_detail.job_facts, name="job_facts"),
+    path("jobs/<uuid:job_id>/history/", job_detail.job_history, name="job_history"),
+    path("jobs/<uuid:job_id>/clear/", job_detail.job_clear, name="job_clear"),
+    path("jobs/<uuid:job_id>/steps/", steps.job_level, name="job_level"),
+    path("jobs/<uuid:job_id>/steps/<uuid:step_id>/", steps.step_detail, name="step_detail"),
+    path("jobs/<uuid:job_id>/steps/<uuid:step_id>/row/", steps.step_row, name="step_row"),
+    path("jobs/<uuid:job_id>/steps/<uuid:step_id>/facts/", steps.step_facts, name="step_facts"),
+    path("jobs/<uuid:job_id>/steps/<uuid:step_id>/steps/", steps.step_level, name="step_level"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
+    path("stream/", stream.stream, name="stream"),
+]

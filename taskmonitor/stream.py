@@ -1,0 +1,210 @@
+"""Live changes for many readers at once: one look at the feed serves them all.
+
+A process has one `hub`. While anybody reads, it looks at the feed right after each commit of this process,
+and twice a second for the commits of others. It knows nothing of how its readers are served.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import Error, close_old_connections, connections
+
+from taskmonitor import feed
+from taskmonitor.models import Actor, Right, Step
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.5  # seconds between looks for what other processes committed
+PAUSE = 0.05  # seconds after a look in which commits gather for the next one
+BATCH = 500  # events read at once
+RECENT = 5000  # changes kept in memory; a reader further behind is served from the database
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event as a reader needs it: what to fetch again, and who may."""
+
+    position: int
+    job_id: UUID
+    owner_id: int | None
+    step_id: UUID | None
+    parent_step_id: UUID | None
+    version: int
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Changes up to `position` were missed; whoever reads must fetch all of its view anew."""
+
+    position: int
+
+
+class Hub:
+    """Looks at the feed for its readers. All of it runs on one event loop, the database in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._readers = 0
+        self._starting = asyncio.Lock()
+        self._thread: ThreadPoolExecutor | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._recent: deque[Change] = deque()
+        self._behind = self.last = 0  # `_recent` has every change behind the one position up to the other
+        self._advanced = asyncio.Event()  # set, and replaced, whenever `last` grows
+
+    @asynccontextmanager
+    async def reader(self, actor: Actor, after: int | None = None) -> AsyncIterator["Reader"]:
+        """A reader that has seen all up to the position `after`, or else all that there is now."""
+        self._readers += 1
+        try:
+            async with self._starting:
+                if self._looking is None:
+                    await self._start()
+            lost = after is not None and await self._ask(lambda: feed.lost(after))
+            yield Reader(self, actor, self.last if after is None or lost else after, lost=lost)
+        finally:
+            self._readers -= 1
+            if not self._readers:
+                self._stop()
+
+    async def behind(self, position: int) -> list[Change] | Reset:
+        """The next changes behind `position`; Reset if some of them are gone."""
+        if position >= self._behind:
+            newest_first = takewhile(lambda change: change.position > position, reversed(self._recent))
+            return list(newest_first)[::-1]
+        if await self._ask(lambda: feed.lost(position)):
+            return Reset(self.last)
+        return await self._ask(lambda: _read(position))
+
+    async def advance(self, patience: float) -> None:
+        """Return when there are new changes, at the latest after `patience` seconds."""
+        assert self._looking  # noqa: S101 - there is a reader
+        advanced = asyncio.ensure_future(self._advanced.wait())
+        try:
+            await asyncio.wait(
+                {advanced, self._looking}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            advanced.cancel()
+        if self._looking.done():
+            self._looking.result()
+
+    async def _start(self) -> None:
+        self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="stream")
+        self._behind = self.last = await self._ask(feed.last)
+        self._looking = asyncio.create_task(self._look())
+
+    def _stop(self) -> None:
+        looking, self._looking, thread, self._thread = self._looking, None, self._thread, None
+        self._recent.clear()
+        if looking:
+            looking.cancel()
+        if thread:
+            thread.submit(connections.close_all)
+            thread.shutdown(wait=False)
+
+    async def _look(self) -> None:
+        loop, committed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and its readers with it
+                loop.call_soon_threadsafe(committed.set)
+
+        stop = feed.listen(wake)
+        try:
+            while True:
+                committed.clear()
+                if not await self._look_once():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(committed.wait(), INTERVAL)
+                else:
+                    await asyncio.sleep(PAUSE)
+        finally:
+            stop()
+
+    async def _look_once(self) -> bool:
+        try:
+            changes = await self._ask(lambda: _read(self.last))
+        except Error as error:
+            logger.warning("The feed cannot be read now: %s", error)
+            return False
+        for change in changes:
+            self._recent.append(change)
+        while len(self._recent) > RECENT:
+            self._behind = self._recent.popleft().position
+        if changes:
+            self.last = changes[-1].position
+            self._advanced.set()
+            self._advanced = asyncio.Event()
+        return bool(changes)
+
+    async def _ask(self, query: Callable[[], Result]) -> Result:
+        def ask() -> Result:
+            close_old_connections()
+            return query()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, ask)
+
+
+class Reader:
+    """One who follows the feed as far as `actor` may see it; the actor can be replaced at any time."""
+
+    def __init__(self, hub: Hub, actor: Actor, position: int, *, lost: bool) -> None:
+        self.actor = actor
+        self.position = position
+        self._hub = hub
+        self._lost = lost
+
+    async def news(self, patience: float) -> list[Change] | Reset:
+        """What happened since the last call, as soon as anything did; an empty list after `patience` seconds."""
+        if self._lost:
+            self._lost = False
+            return Reset(self.position)
+        patient_until = time.monotonic() + patience
+        while (left := patient_until - time.monotonic()) > 0:
+            if self.position >= self._hub.last:
+                await self._hub.advance(left)
+            found = await self._hub.behind(self.position)
+            if isinstance(found, Reset):
+                self.position = found.position
+                return found
+            if found:
+                self.position = found[-1].position
+            if seen := [change for change in found if self._sees(change)]:
+                return seen
+        return []
+
+    def _sees(self, change: Change) -> bool:
+        return self.actor.may(Right.VIEW_ALL) or change.owner_id == self.actor.user_id
+
+
+hub = Hub()
+
+
+def _read(after: int) -> list[Change]:
+    events = feed.read(after=after, limit=BATCH)
+    touched = {event.step_id for event in events if event.step_id}
+    parents = dict(Step.objects.filter(pk__in=touched).values_list("pk", "parent_step_id")) if touched else {}
+    return [
+        Change(
+            position=event.position,
+            job_id=event.job_id,
+            owner_id=event.job.owner_id,
+            step_id=event.step_id,
+            parent_step_id=parents.get(event.step_id) if event.step_id else None,
+            version=event.version,
+            verb=event.verb,
+        )
+        for event in events
+    ]

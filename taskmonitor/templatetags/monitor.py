@@ -1,0 +1,77 @@
+"""How instants, lengths of time and states are written."""
+
+from datetime import UTC, datetime, timedelta
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from taskmonitor.lifecycle import Lifecycle
+from taskmonitor.selectors.state import State
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A drawing of `_icons.html`, which a word beside it explains."""
+    return format_html('<svg class="icon" aria-hidden="true"><use href="#icon-{}"></use></svg>', name)
+
+
+@register.simple_tag
+def state(shown: State) -> SafeString:
+    return format_html(
+        '<span class="state {}">{}<span class="word">{}</span></span>',
+        shown.css_class,
+        icon(shown.icon),
+        shown.name,
+    )
+
+
+@register.simple_tag
+def moment(value: datetime | None, now: datetime) -> SafeString:
+    """The instant as short as it is clear beside `now`, the whole of it in the title."""
+    if value is None:
+        return format_html("<span>never</span>")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), absolute(value), short(value, now)
+    )
+
+
+@register.simple_tag
+def took(work: Lifecycle, now: datetime) -> SafeString:
+    """How long the work took; or has taken so far, which the page then keeps counting."""
+    if work.end_time:
+        return format_html("<span>{}</span>", duration(work.end_time - work.start_time))
+    return format_html(
+        '<span data-since="{}">{}</span>', work.start_time.isoformat(), duration(now - work.start_time)
+    )
+
+
+@register.filter
+def absolute(value: datetime) -> str:
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def short(value: datetime, now: datetime) -> str:
+    value, now = value.astimezone(UTC), now.astimezone(UTC)
+    if value.date() == now.date():
+        return f"{value:%H:%M:%S}"
+    if value.year == now.year:
+        return f"{value.day} {value:%b %H:%M}"
+    return f"{value:%Y-%m-%d}"
+
+
+def duration(length: timedelta) -> str:
+    """As people say it, in the two largest units; static/clock.js writes the same."""
+    seconds = max(length.total_seconds(), 0)
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600:02} h"
