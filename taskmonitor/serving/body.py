@@ -1,17 +1,12 @@
 """The body of a request: read whole, and within bounds, before the request is given a thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 
-Scope = dict[str, Any]
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from taskmonitor.serving.asgi_types import Receive, Scope
 
 PATIENCE = 60  # seconds in which the whole body must have come
 LINGER = 1  # seconds in which a client that was refused can still read why

@@ -25,7 +25,7 @@ class WebServer(Server):
         print(f"Task Monitor is at {self._address}", flush=True)  # noqa: T201 - for whoever started it
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._application.streams.end_all()
+        self._application.end_streams()
         await super().shutdown(sockets)
 
 

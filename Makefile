@@ -1,0 +1,49 @@
+# make run    the site, in the foreground: HOST, PORT, TASKMONITOR_DATA and the rest of docs/operators.md
+# make demo   fill a running site with work
+# make test   all that CI runs
+# make bench  measure
+# make lock   take newer versions of what it is built on
+
+PYTHON := $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+
+.PHONY: run demo test bench lock
+
+run: .venv/run
+	@exec .venv/bin/python manage.py up
+
+demo: .venv/run
+	@exec .venv/bin/python manage.py demo
+
+test: .venv/test
+	@exec tests/run
+
+bench: .venv/test
+	@exec .venv/bin/python -m bench
+
+LOCK := .venv/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+lock: .venv/bin/uv
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) --group clients -o requirements-clients.lock
+
+# What is installed carries the time of its lock file, so that nothing is installed twice.
+.venv/run: requirements.lock | .venv/bin/python
+	$(PIP) $<
+	@touch $@
+
+.venv/test: requirements-dev.lock | .venv/bin/python
+	$(PIP) $<
+	@touch $@
+
+.venv/bin/uv: | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/bin/python:
+ifeq ($(PYTHON),)
+	@echo "Python 3.11 or newer is needed: neither python3.11 nor python3 is that." >&2; exit 1
+endif
+	$(PYTHON) -m venv .venv

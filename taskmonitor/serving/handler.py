@@ -1,0 +1,96 @@
+"""Django's views behind ASGI: a request is run whole, middleware and all, by one of a fixed number of threads.
+
+Django's own ASGI handler starts a thread for each request, and with it a database connection. Here an
+asynchronous view is run by the thread too, up to its response; what that streams runs on the event loop.
+"""
+
+import re
+from dataclasses import dataclass
+from string import printable
+from urllib.parse import quote_from_bytes
+
+from django.core import signals
+from django.core.handlers.asgi import ASGIRequest, get_script_prefix
+from django.core.handlers.base import BaseHandler
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from taskmonitor.serving.asgi_types import Receive, Scope, Send
+from taskmonitor.serving.body import Gone, TooLarge, discard_rest, read_body
+from taskmonitor.serving.streaming import Streams
+from taskmonitor.serving.threads import Threads
+
+CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what may not be in a header
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | StreamingHttpResponse
+
+
+class Handler(BaseHandler):
+    """The ASGI application."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self.load_middleware()
+        self._threads = Threads("request", threads)
+        self.streams = Streams()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive)
+        except Gone:
+            return
+        except TimeoutError:
+            await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
+            await send({"type": "http.response.body"})
+            return
+        answer = await self._threads.run(lambda: self._answer(ASGIRequest(_decodable(scope), body)))
+        refused = isinstance(body, TooLarge)
+        if refused:
+            answer.headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        if isinstance(answer.body, bytes):
+            await send({"type": "http.response.body", "body": answer.body, "more_body": refused})
+        else:
+            await self.streams.send(answer.body, receive, send)
+        if refused:
+            await discard_rest(receive)
+        if refused or not isinstance(answer.body, bytes):
+            await send({"type": "http.response.body"})
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._threads.stop()
+        self.streams.stop()
+
+    def _answer(self, request: ASGIRequest) -> Answer:
+        """In a thread: run the request, which is all of it unless the response is a stream."""
+        set_script_prefix(get_script_prefix(request.scope))
+        signals.request_started.send(sender=self.__class__, scope=request.scope)
+        response = self.get_response(request)
+        if isinstance(response, StreamingHttpResponse) and request.method != "HEAD":
+            return Answer(response.status_code, _headers(response), response)
+        body = response.content if isinstance(response, HttpResponse) else b""
+        response.close()
+        return Answer(response.status_code, _headers(response), body)
+
+
+def _decodable(scope: Scope) -> Scope:
+    """The scope with a query that Django can decode, whatever bytes a client sent."""
+    query = scope["query_string"]
+    if query.isascii():
+        return scope
+    return scope | {"query_string": quote_from_bytes(query, safe=printable).encode()}
+
+
+def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
+    cookies = [("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values()]
+    return [
+        (name.encode("ascii"), CONTROL.sub(b" ", value.encode("latin-1")))
+        for name, value in [*response.items(), *cookies]
+    ]

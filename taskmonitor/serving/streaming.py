@@ -1,0 +1,99 @@
+"""Responses that are sent while they are made: long lists by threads, lasting streams on the event loop."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from threading import Event
+
+from django.db import close_old_connections
+from django.http import FileResponse, StreamingHttpResponse
+
+from taskmonitor.serving.asgi_types import Receive, Send
+from taskmonitor.serving.threads import Threads
+
+THREADS = 4  # apart from those of requests, so that slow readers of long lists hold up only each other
+CHUNK = 65536  # bytes that are worth handing to the event loop
+STALLED = 60  # seconds without taking anything after which a client is given up
+
+
+class Streams:
+    """Sends streaming responses, no faster than each client reads and no longer than it is there."""
+
+    def __init__(self) -> None:
+        self._threads = Threads("streaming", THREADS)
+        self._lasting: set[asyncio.Task[None]] = set()
+
+    async def send(self, response: StreamingHttpResponse, receive: Receive, send: Send) -> None:
+        """Send all parts; what ends the body is left to the caller."""
+        try:
+            if response.is_async:
+                await self._send_lasting(response, receive, send)
+            else:
+                await self._send_long(response, receive, send)
+        finally:
+            await self._threads.run(response.close)
+
+    def end_lasting(self) -> None:
+        """Let each lasting stream end well now, as if its client had left."""
+        for task in self._lasting:
+            task.cancel()
+
+    def stop(self) -> None:
+        self._threads.stop()
+
+    async def _send_lasting(self, response: StreamingHttpResponse, receive: Receive, send: Send) -> None:
+        async def relay() -> None:
+            async for part in response:
+                await _send_part(send, part)
+
+        relaying = asyncio.create_task(relay())
+        watching = asyncio.create_task(_when_gone(receive, relaying.cancel))
+        self._lasting.add(relaying)
+        try:
+            await asyncio.wait([relaying])
+        finally:
+            self._lasting.discard(relaying)
+            relaying.cancel()
+            watching.cancel()
+        if not relaying.cancelled():
+            relaying.result()
+
+    async def _send_long(self, response: StreamingHttpResponse, receive: Receive, send: Send) -> None:
+        loop, gone = asyncio.get_running_loop(), Event()
+
+        def iterate() -> None:
+            close_old_connections()
+            for chunk in _gathered(response):
+                if gone.is_set():
+                    return
+                asyncio.run_coroutine_threadsafe(_send_part(send, chunk), loop).result(STALLED)
+
+        watching = asyncio.create_task(_when_gone(receive, gone.set))
+        try:
+            await self._threads.run(iterate)
+        finally:
+            gone.set()
+            watching.cancel()
+
+
+async def _send_part(send: Send, part: bytes) -> None:
+    await send({"type": "http.response.body", "body": part, "more_body": True})
+
+
+async def _when_gone(receive: Receive, act: Callable[[], object]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    act()
+
+
+def _gathered(response: StreamingHttpResponse) -> Iterator[bytes]:
+    """The parts, joined to chunks."""
+    if isinstance(response, FileResponse):
+        response.block_size = CHUNK
+    parts, size = [], 0
+    for part in response:
+        parts.append(part)
+        size += len(part)
+        if size >= CHUNK:
+            yield b"".join(parts)
+            parts, size = [], 0
+    yield b"".join(parts)
