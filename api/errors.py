@@ -20,9 +20,16 @@ from taskmonitor import errors
 logger = logging.getLogger(__name__)
 
 OPERATION_FAILED = "Operation Failed"
+
+
+class EngineRefusal(Exception):
+    """A request that is refused in the oVirt engine's own words, for clients that know them."""
+
+
 TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.Missing: (400, "Incomplete parameters"),
     errors.Invalid: (400, "Invalid value"),
+    EngineRefusal: (400, OPERATION_FAILED),
     errors.NotAllowed: (403, OPERATION_FAILED),
     errors.NotFound: (404, "Not found"),
     errors.LoginRefused: (401, "Unauthorized"),

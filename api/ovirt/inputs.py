@@ -1,5 +1,6 @@
 """What requests say, read leniently in every dialect: either form of a status, any letter case, unknown members ignored."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
@@ -8,6 +9,7 @@ from uuid import UUID
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ParseError
 
+from api.errors import EngineRefusal
 from api.wire import Body
 from taskmonitor.errors import Invalid, Missing
 from taskmonitor.lifecycle import Status
@@ -15,6 +17,8 @@ from taskmonitor.models import StepType
 from taskmonitor.services.jobs import EntityName
 
 Given = Mapping[str, Any]
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WHOLE = re.compile("[0-9]{1,19}")
 
 
 def members(body: Any, root: str, *, may_be_empty: bool = False) -> Given:
@@ -68,9 +72,9 @@ class ProgressFields(TypedDict):
     text: str | None
 
 
-def job_fields(given: Given) -> JobFields:
+def job_fields(given: Given, dialect: str) -> JobFields:
     """The job that the caller describes."""
-    description = text(given, "description")
+    description = _description(given, "Job", dialect)
     if description is None:
         raise Missing("Job", ["description"], "add")
     return {
@@ -84,7 +88,7 @@ def job_fields(given: Given) -> JobFields:
 
 def step_fields(given: Given, job_id: UUID, dialect: str) -> StepFields:
     """The step that the caller describes; its status counts in the design dialect only (MISSION.md D9)."""
-    description, kind = text(given, "description"), text(given, "type")
+    description, kind = _description(given, "Step", dialect), text(given, "type")
     missing = [name for name, value in (("type", kind), ("description", description)) if value is None]
     if description is None or kind is None:
         raise Missing("Step", missing, "add")
@@ -144,13 +148,8 @@ def number(given: Given, name: str) -> int | None:
     if value is None:
         return None
     digits = str(value).strip()
-    if (
-        isinstance(value, bool | Mapping | list)
-        or not digits.isascii()
-        or not digits.isdecimal()
-        or len(digits) > 19
-    ):
-        raise Invalid(name, f"{str(value)[:40]!r} is not a whole number from 0 on.")
+    if isinstance(value, bool) or not _WHOLE.fullmatch(digits):
+        raise Invalid(name, f"{digits[:40]!r} is not a whole number from 0 on.")
     return int(digits)
 
 
@@ -171,12 +170,16 @@ def step_type(given: Given) -> str | None:
 
 def identifier(name: str, value: Any) -> UUID:
     """The value as a UUID in its usual spelling."""
-    try:
-        if not isinstance(value, str) or len(value.strip()) != 36:
-            raise ValueError
-        return UUID(value.strip())
-    except ValueError:
-        raise Invalid(name, f"{str(value)[:60]!r} is not a UUID.") from None
+    if not isinstance(value, str) or not _UUID.fullmatch(value.strip()):
+        raise Invalid(name, f"{str(value)[:60]!r} is not a UUID.")
+    return UUID(value.strip())
+
+
+def _description(given: Given, kind: str, dialect: str) -> str | None:
+    found = text(given, "description")
+    if found is not None and not found.strip() and dialect != "design":
+        raise EngineRefusal(f"[Cannot add External {kind}. Description can not be empty.]")
+    return found
 
 
 def _one_of(name: str, word: str, values: list[str]) -> str:
@@ -215,6 +218,8 @@ def _by_parent_id(given: Given, job_id: UUID) -> UUID | None:
 def _key(value: Any, name: str) -> Any:
     if isinstance(value, str) and value.strip():
         return value
+    if isinstance(value, list):
+        raise Invalid(name, "is given more than once; send one of them.")
     if not isinstance(value, Mapping) or "id" not in value:
         raise Missing("Step", [f"{name}.id"], "add")
     return value["id"]
@@ -222,7 +227,7 @@ def _key(value: Any, name: str) -> Any:
 
 def _entities(given: Given) -> list[EntityName]:
     value = given.get("entities")
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return []
     found = value.get("entity") if isinstance(value, Mapping) else value
     entities = found if isinstance(found, list) else [found]
@@ -246,8 +251,8 @@ def _instant(given: Given, name: str) -> datetime | None:
         return None
     try:
         found = parse_datetime(value.strip())
-    except ValueError:
-        found = None
-    if found is None:
-        raise Invalid(name, f"{value[:40]!r} is not a time such as 2026-11-21T12:00:00Z.")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if found is not None:
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no such day; or beyond the years 1 to 9999 in UTC
+        pass
+    raise Invalid(name, f"{value[:40]!r} is not a time such as 2026-11-21T12:00:00Z.")

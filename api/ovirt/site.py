@@ -79,17 +79,6 @@ class Users(OvirtView):
             found = found.filter(username=request.user.get_username())
         return Response(Document("users", {"user": [self.user(user) for user in found[: self.whole("max")]]}))
 
-    def user(self, user: User) -> Members:
-        name = user.get_username()
-        return {
-            **reference(user_href(self.wire.base, user.pk), user.pk),
-            "name": user.get_short_name() or name,
-            "last_name": user.last_name or None,
-            "email": user.email or None,
-            "principal": name,
-            "user_name": f"{name}@internal",
-        }
-
 
 class OneUser(Users):
     """One user."""

@@ -1,31 +1,41 @@
 """Jobs and steps as oVirt's clients know them: each view reads, calls a service or a selector, and answers."""
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.ovirt.dialects import DIALECTS, Dialect
-from api.ovirt.inputs import end_fields, job_fields, members, progress_fields, step_fields, step_type
-from api.ovirt.links import actions, job_href, link, reference, step_href
+from api.ovirt.inputs import end_fields, job_fields, members, progress_fields, step_fields, step_type, truth
+from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
 from api.views import ApiView, once
 from api.wire import Document, Members
-from taskmonitor.errors import Invalid
-from taskmonitor.models import Job, Step
+from taskmonitor.errors import Invalid, NotAllowed
+from taskmonitor.models import Job, Right, Step
 from taskmonitor.selectors import jobs as selected
 from taskmonitor.selectors import search, tree
 from taskmonitor.services import jobs, steps
+from taskmonitor.services.login import PROFILE
 
 PAGE = 500  # jobs that are read at once
 
 
 class OvirtView(ApiView):
     """A view that spells jobs and steps in the dialect of the request."""
+
+    rights_to_post: tuple[Right, ...] = (Right.INJECT,)  # one of them is enough
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """As every view; and whoever may not do it learns that before anything else (oVirt: the same order)."""
+        super().initial(request, *args, **kwargs)
+        posts = request.method == "POST" and hasattr(self, "post")
+        if posts and not any(self.actor.may(right) for right in self.rights_to_post):
+            raise NotAllowed(self.rights_to_post[0])
 
     @property
     def dialect(self) -> Dialect:
@@ -42,6 +52,47 @@ class OvirtView(ApiView):
     def step(self, step: Step) -> Members:
         return self.dialect.step(step, self.wire.base)
 
+    def user(self, user: User) -> Members:
+        name = user.get_username()
+        return {
+            **reference(user_href(self.wire.base, user.pk), user.pk),
+            "name": user.get_short_name() or name,
+            "last_name": user.last_name or None,
+            "email": user.email or None,
+            "principal": name,
+            "user_name": f"{name}{PROFILE}",
+        }
+
+    def jobs(self, jobs: list[Job], follows: set[str]) -> list[Members]:
+        """The jobs, with what is followed in place of its link."""
+        spelled = [self.job(job) for job in jobs]
+        if "owner" in follows:
+            for job, one in zip(jobs, spelled, strict=True):
+                one["owner"] = self.user(job.owner) if job.owner else None
+        if "steps" in follows:
+            beneath: dict[UUID, list[Step]] = {job.pk: [] for job in jobs}
+            for step in Step.objects.filter(job__in=beneath):
+                beneath[step.job_id].append(step)
+            for job, one in zip(jobs, spelled, strict=True):
+                ordered = tree.in_reading_order(beneath[job.pk])
+                one["steps"] = {"step": [self.step(step) for step in ordered]}
+        return spelled
+
+    def steps(self, steps: list[Step], job: Job, follows: set[str]) -> list[Members]:
+        """Steps of the job, each behind its parent, with what is followed in place of its link."""
+        spelled = [self.step(step) for step in steps]
+        if "parent_step" in follows:
+            parents: dict[UUID | None, Members] = {
+                step.pk: one.copy() for step, one in zip(steps, spelled, strict=True)
+            }
+            for step, one in zip(steps, spelled, strict=True):
+                one["parent_step"] = parents.get(step.parent_step_id, one["parent_step"])
+        if "job" in follows:
+            name, whole = "job" if self.as_engine else "parent_job", self.job(job)
+            for one in spelled:
+                one[name] = one[name] and whole
+        return spelled
+
     def detailed(self, found: QuerySet[Job]) -> QuerySet[Job]:
         """The jobs with all that the dialect spells of them."""
         return found if self.as_engine else found.prefetch_related("entities")
@@ -55,9 +106,7 @@ class OvirtView(ApiView):
 
     def done(self, given: Any, **members: Any) -> Response:
         """What an action answers: what was asked, and that it is complete (oVirt: `<action>`)."""
-        echo = {
-            name: given[name] for name in ("force", "succeeded") if isinstance(given.get(name), str | bool)
-        }
+        echo = {name: truth(given, name) for name in ("force", "succeeded")}
         return Response(Document("action", {**echo, **members, "status": self.complete}))
 
     @property
@@ -82,11 +131,11 @@ class Jobs(OvirtView):
     def get(self, request: Request) -> Response | StreamingHttpResponse:
         """List jobs; all of them, or `max` with the address of the next page."""
         query = search.parse(self.parameter("search") or "")
-        limit, spell = self.whole("max"), self.spelling()
+        limit, follows = self.whole("max"), self.follows("steps", "owner")
         found = self.detailed(selected.listed(self.actor, own_only=self.flag("filter")).filter(query.where))
         if limit is None or limit > PAGE:
             every = selected.every(found, oldest_first=query.oldest_first, size=PAGE)
-            pages = (spell(page) for page in (every if limit is None else _first(every, limit)))
+            pages = (self.jobs(page, follows) for page in (every if limit is None else _first(every, limit)))
             return self.streamed("jobs", "job", pages)
         after = self.parameter("after")
         page, cursor = selected.page(
@@ -96,7 +145,7 @@ class Jobs(OvirtView):
             oldest_first=query.oldest_first,
             offset=limit * (query.page - 1),
         )
-        listed: Members = {"job": spell(page)}
+        listed: Members = {"job": self.jobs(page, follows)}
         headers = {}
         if cursor and limit:
             href = self.next_href(cursor)
@@ -108,28 +157,9 @@ class Jobs(OvirtView):
     @once
     def post(self, request: Request) -> Response:
         """Add an external job."""
-        given = job_fields(members(request.data, "job"))
+        given = job_fields(members(request.data, "job"), self.wire.dialect)
         job = jobs.add_job(**given, correlation_id=self.request.correlation_id, **self.by)
         return self.created("job", self.job(job))
-
-    def spelling(self) -> Callable[[list[Job]], list[Members]]:
-        """How a page of jobs is spelled, with their steps in place if these are followed."""
-        if "steps" not in self.follows("steps", "owner"):
-            return lambda page: [self.job(job) for job in page]
-
-        def with_steps(page: list[Job]) -> list[Members]:
-            beneath: dict[UUID, list[Step]] = {job.pk: [] for job in page}
-            for step in Step.objects.filter(job__in=beneath):
-                beneath[step.job_id].append(step)
-            return [
-                {
-                    **self.job(job),
-                    "steps": {"step": [self.step(one) for one in tree.in_reading_order(beneath[job.pk])]},
-                }
-                for job in page
-            ]
-
-        return with_steps
 
     def next_href(self, cursor: selected.Cursor) -> str:
         query = self.request.GET.copy()
@@ -151,13 +181,9 @@ class OneJob(OvirtView):
     """One job, cleared or not."""
 
     def get(self, request: Request, job_id: UUID) -> Response:
-        """Read a job, with its steps in place if these are followed."""
+        """Read a job."""
         follows = self.follows("steps", "owner")
-        job = selected.job(job_id, self.actor)
-        spelled = self.job(job)
-        if "steps" in follows:
-            spelled["steps"] = {"step": [self.step(step) for step in tree.steps(job)]}
-        return Response(Document("job", spelled))
+        return Response(Document("job", self.jobs([selected.job(job_id, self.actor)], follows)[0]))
 
 
 class EndJob(OvirtView):
@@ -172,6 +198,8 @@ class EndJob(OvirtView):
 
 class ClearJob(OvirtView):
     """Taking a job out of the lists."""
+
+    rights_to_post = (Right.INJECT, Right.CONTROL)
 
     @once
     def post(self, request: Request, job_id: UUID) -> Response:
@@ -208,10 +236,9 @@ class Steps(OvirtView):
 
     def get(self, request: Request, job_id: UUID) -> Response:
         """List the steps of a job."""
-        self.follows("job", "parent_step")
-        limit = self.whole("max")
-        found = tree.steps(selected.job(job_id, self.actor))
-        return Response(Document("steps", {"step": [self.step(step) for step in islice(found, limit)]}))
+        follows, limit = self.follows("job", "parent_step"), self.whole("max")
+        job = selected.job(job_id, self.actor)
+        return Response(Document("steps", {"step": self.steps(tree.steps(job)[:limit], job, follows)}))
 
     @once
     def post(self, request: Request, job_id: UUID) -> Response:
@@ -226,8 +253,10 @@ class OneStep(OvirtView):
 
     def get(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
         """Read a step."""
-        self.follows("job", "parent_step")
-        return Response(Document("step", self.step(selected.step(job_id, step_id, self.actor))))
+        follows, step = self.follows("job", "parent_step"), selected.step(job_id, step_id, self.actor)
+        parent = step.parent_step if "parent_step" in follows else None
+        family = [parent, step] if parent else [step]
+        return Response(Document("step", self.steps(family, step.job, follows)[-1]))
 
 
 class EndStep(OvirtView):

@@ -1,0 +1,54 @@
+"""A running site with people on it, and ways for clients to reach it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.factories import PASSWORD
+from tests.live import Site
+
+BASES = ["/api", "/ovirt-engine/api", "/ovirt-engine/api/v4"]
+PEOPLE = """
+from taskmonitor.models import Role
+from tests.factories import PASSWORD, make_user
+for name, *roles in ("plugin", Role.INJECTOR), ("rival", Role.INJECTOR), ("watcher", Role.VIEWER), ("guest",):
+    user = make_user(name, *roles)
+    user.set_password(PASSWORD)
+    user.save()
+"""
+Connect = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def origin(site: Site) -> str:
+    """The site's scheme, host and port; plugin and rival may inject, watcher sees all, guest nothing."""
+    site.manage("shell", "-c", PEOPLE)
+    return site.url
+
+
+@pytest.fixture
+def connect(origin: str) -> Iterator[Connect]:
+    """Connections of the oVirt SDK, given nothing but URL, name and password; closed at the end."""
+    from tests.clients.sdk4 import sdk
+
+    with ExitStack() as stack:
+
+        def connect(
+            base: str = "/ovirt-engine/api",
+            username: str = "plugin@internal",
+            password: str = PASSWORD,
+            **more: Any,
+        ) -> Any:
+            connection = sdk.Connection(url=origin + base, username=username, password=password, **more)
+            stack.callback(connection.close)
+            return connection
+
+        yield connect
+
+
+@pytest.fixture
+def jobs(connect: Connect) -> Any:
+    """The jobs, as a plug-in on the SDK has them."""
+    return connect().system_service().jobs_service()
