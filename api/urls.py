@@ -2,10 +2,12 @@
 
 from django.urls import path
 
+from api.native.openapi import OpenApi
 from api.ovirt import batch, site, sso, views
 
 urlpatterns = [
     path("api", site.Root.as_view()),
+    path("api/openapi.json", OpenApi.as_view()),
     path("api/capabilities", site.Capabilities.as_view()),
     path("api/users", site.Users.as_view()),
     path("api/users/<int:user_id>", site.OneUser.as_view()),

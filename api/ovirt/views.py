@@ -279,7 +279,7 @@ class Statistics(OvirtView):
     """The statistics of a step, which only an oVirt engine's own steps have."""
 
     def get(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
-        """List them: none."""
+        """List the statistics of a step: none."""
         step = selected.step(job_id, step_id, self.actor)
         href = step_href(self.wire.base, step.job_id, step.pk)
         return Response(Document("statistics", {"href": f"{href}/statistics", "statistic": []}))

@@ -1,0 +1,221 @@
+"""The OpenAPI document, made by drf-spectacular from the table of addresses, the views, and the table here.
+
+Nothing but `api.native.openapi` imports this, and only when it is asked.
+"""
+
+import inspect
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from api.native.openapi import OpenApi
+from api.native.shapes import SCHEMAS, TEXT, TRUTH, WHOLE, Schema, ref
+from api.ovirt import batch, site, views
+from api.ovirt.batch import NDJSON
+from api.urls import urlpatterns
+
+DESCRIPTION = """\
+Jobs and their steps, in XML and JSON: `Accept` chooses the answer's format, `Content-Type` says the request's.
+XML is what you get if you ask for neither.
+
+The shapes described here are those of the `design` dialect, which you get if you name no version. With the
+header `Version: 4` or `Version: 3`, or `/v4` or `/v3` behind `/api`, answers are those of oVirt's API of that
+version. Parameters of a query may be matrix parameters of the path as well: `/api/jobs;max=5`.
+"""
+
+
+def query(name: str, schema: Schema, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=description)
+
+
+def header(name: str, schema: Schema, description: str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description, **more)
+
+
+MAX = query("max", WHOLE, "How many are listed at most; all of them if it is not given.")
+AFTER = query("after", TEXT, "The position that a page's `next` link gives; empty for the first page.")
+SEARCH = query(
+    "search",
+    {**TEXT, "maxLength": 2000},
+    "Which jobs are listed, for instance `status = started and entity = web-*`.",
+)
+FILTER = query("filter", TRUTH, "true lists one's own jobs only. The header `Filter` says the same.")
+FILTER_HEADER = header("Filter", TRUTH, "See the parameter `filter`.")
+ACCEPT = query("accept", TEXT, "In place of the header `Accept`: `application/json` or `application/xml`.")
+CORRELATION = header(
+    "Correlation-Id",
+    {**TEXT, "pattern": "^[0-9A-Za-z_.:-]{1,50}$"},
+    "An id of your own for what you do; it is kept with a new job, and comes back.",
+)
+VERSION = header(
+    "Version", {"type": "string", "enum": ["3", "4"]}, "The version of oVirt's API that is spoken."
+)
+IDEMPOTENCY = header(
+    "Idempotency-Key",
+    {**TEXT, "minLength": 1, "maxLength": 255},
+    "Requests of yours with the same key, for 24 hours, are one: it is done once, and all get its answer.",
+)
+ECHO = header("Correlation-Id", TEXT, "The one given, or a new one.", response=True)
+LOCATION = header("Location", TEXT, "The new thing's address.", response=[201])
+NEXT = header("Link", TEXT, 'With `max`: the address of the next page, as `<…>; rel="next"`.', response=[200])
+
+
+def follow(*links: str) -> OpenApiParameter:
+    words = f"Links to spell out in place, divided by commas: {', '.join(links)}."
+    return query("follow", {**TEXT, "example": links[0]}, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What cannot be read off a view's method. `answer` and `body` are names of shapes."""
+
+    answer: str
+    parameters: tuple[OpenApiParameter, ...] = ()
+    body: str = ""
+    body_required: bool = True
+    status: int = 200
+    answer_types: tuple[str, ...] = ()
+    open_to_all: bool = False  # without a login
+
+
+OPERATIONS: dict[type, dict[str, Operation]] = {
+    OpenApi: {"GET": Operation("Document", answer_types=("application/json",), open_to_all=True)},
+    site.Root: {"GET": Operation("Api")},
+    site.Capabilities: {"GET": Operation("Capabilities")},
+    site.Users: {"GET": Operation("Users", (MAX,))},
+    site.OneUser: {"GET": Operation("User")},
+    views.Jobs: {
+        "GET": Operation(
+            "Jobs",
+            (MAX, AFTER, SEARCH, follow("steps", "owner"), FILTER, FILTER_HEADER, NEXT),
+        ),
+        "POST": Operation("Job", (LOCATION,), body="NewJob", status=201),
+    },
+    views.OneJob: {"GET": Operation("Job", (follow("steps", "owner"),))},
+    views.EndJob: {"POST": Operation("Action", body="EndJob")},
+    views.ClearJob: {"POST": Operation("Action", body="Empty", body_required=False)},
+    views.Heartbeat: {"POST": Operation("Action", body="Empty", body_required=False)},
+    views.Progress: {"POST": Operation("Action", body="Progress")},
+    batch.Batch: {"POST": Operation("Result", body="Report", answer_types=(NDJSON,))},
+    views.Steps: {
+        "GET": Operation("Steps", (MAX, follow("job", "parent_step"))),
+        "POST": Operation("Step", (LOCATION,), body="NewStep", status=201),
+    },
+    views.OneStep: {"GET": Operation("Step", (follow("job", "parent_step"),))},
+    views.EndStep: {"POST": Operation("Action", body="EndStep")},
+    views.Statistics: {"GET": Operation("Statistics")},
+}
+SHAPES = {**SCHEMAS, "Document": {"type": "object", "description": "An OpenAPI document."}}
+
+FAULTS = {
+    400: "Something in the request is wrong; the fault names it.",
+    401: "There are no credentials, or they are wrong.",
+    403: "The caller lacks the right to do that.",
+    404: "There is no such thing, or the caller may not see it.",
+    409: "It does not fit the present state.",
+    413: "The body is too large.",
+    415: "The body is of a type that is not read here.",
+    429: "Too many logins have failed; wait as `Retry-After` says.",
+    503: "The database does not answer; nothing was stored.",
+}
+OF_POSTS = (403, 409, 413, 415)
+FORMATS = ("application/xml", "application/json")
+SECURITY = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": (
+            "A token made on the page `/tokens/`, or one that a name and a password get from "
+            "`POST /ovirt-engine/sso/oauth/token`, form encoded: `grant_type=password`, `username`, `password`."
+        ),
+    },
+    "password": {"type": "http", "scheme": "basic"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.SESSION_COOKIE_NAME,
+        "description": "The cookie of a browser that has logged in; a POST needs `X-CSRFToken` beside it.",
+    },
+}
+
+
+class DescribedView(AutoSchema):
+    """Describes a view by its docstrings and its row of OPERATIONS."""
+
+    @property
+    def row(self) -> Operation:
+        return OPERATIONS[type(self.view)][self.method]
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """The docstring of the view's method: its first sentence, and the rest."""
+        summary, _, rest = (inspect.getdoc(getattr(self.view, self.method.lower())) or "").partition("\n\n")
+        return summary.replace("\n", " ").removesuffix("."), rest
+
+    @property
+    def faults(self) -> list[int]:
+        if self.row.open_to_all:
+            return []
+        kinds = [status for status in FAULTS if self.method == "POST" or status not in OF_POSTS]
+        return [status for status in kinds if status != 404 or "{" in self.path]
+
+    def get_operation(self, *args: Any) -> Schema | None:
+        operation: Schema = super().get_operation(*args) or {}
+        for status in self.faults:
+            operation["responses"][str(status)] = {"$ref": f"#/components/responses/Fault{status}"}
+        if self.row.body and self.row.body_required:
+            operation["requestBody"]["required"] = True
+        return operation
+
+    def get_operation_id(self) -> str:
+        place = re.sub(r"[{}]|_id", "", self.path.removeprefix("/api").strip("/")) or "root"
+        return f"{self.method.lower()}_{re.sub('[^a-z]+', '_', place)}"
+
+    def get_summary(self) -> str:
+        return self.words[0]
+
+    def get_description(self) -> str:  # type: ignore[override]  # as in drf-spectacular's own
+        return self.words[1]
+
+    def get_tags(self) -> list[str]:
+        return ["steps" if "/steps" in self.path else "jobs" if "/jobs" in self.path else "site"]
+
+    def get_auth(self) -> list[Schema]:
+        return [{}] if self.row.open_to_all else [{name: []} for name in SECURITY]
+
+    def get_override_parameters(self) -> Any:
+        everywhere = [] if self.row.open_to_all else [ACCEPT, VERSION]
+        once = [IDEMPOTENCY] if self.method == "POST" else []
+        return [*self.row.parameters, *everywhere, CORRELATION, ECHO, *once]
+
+    def get_request_serializer(self) -> Any:
+        return {kind: ref(self.row.body) for kind in self.map_parsers()} if self.row.body else None
+
+    def get_response_serializers(self) -> Any:
+        words = "The new thing." if self.row.status == 201 else "What was asked for, or done."
+        return {(self.row.status, *self.row.answer_types): OpenApiResponse(ref(self.row.answer), words)}
+
+
+@cache
+def document() -> bytes:
+    """The document as JSON; made once in a process."""
+    made = SchemaGenerator(patterns=urlpatterns).get_schema(public=True)  # type: ignore[no-untyped-call]
+    made["info"]["description"] = DESCRIPTION
+    made["servers"] = [{"url": "/"}, {"url": "/ovirt-engine", "description": "Where oVirt's clients look."}]
+    made["components"] = {
+        "schemas": SHAPES,
+        "responses": {f"Fault{status}": fault(words) for status, words in FAULTS.items()},
+        "securitySchemes": SECURITY,
+    }
+    return json.dumps(made, ensure_ascii=False).encode()
+
+
+def fault(words: str) -> Schema:
+    return {"description": words, "content": {kind: {"schema": ref("Fault")} for kind in FORMATS}}
