@@ -28,7 +28,8 @@ LOCK := .venv/bin/uv pip compile --quiet --upgrade --python-version 3.11 --gener
 lock: .venv/bin/uv
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
-	$(LOCK) --group clients -o requirements-clients.lock
+	$(LOCK) --group clients -c requirements-dev.lock -o requirements-clients.lock
+	$(LOCK) --group collections --no-deps -o requirements-collections.lock
 
 # What is installed carries the time of its lock file, so that nothing is installed twice.
 .venv/run: requirements.lock | .venv/bin/python
