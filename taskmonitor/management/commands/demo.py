@@ -6,7 +6,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from django.conf import settings
@@ -68,9 +68,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, url: str, seed: int, once: bool, **options: Any) -> None:
-        plugins = [Plugin(url, name) for name in PLUGINS]
+        plugins: list[Plugin] = []
         chance = random.Random(seed)  # noqa: S311 - a made-up site, not a secret
         try:
+            urlopen(f"{url}/openapi.json").close()  # noqa: S310 - the operator's own URL
+            plugins += [Plugin(url, name) for name in PLUGINS]
             for count in range(1, JOBS):
                 inject(chance.choice(plugins), chance)
                 if count % 50 == 0:
@@ -81,8 +83,15 @@ class Command(BaseCommand):
                 replicate(plugins[0], pause=2)
         except KeyboardInterrupt:
             self.stdout.write("The live job is left to its heartbeat limit.")
+        except HTTPError as problem:
+            words = problem.read().decode(errors="replace")
+            raise CommandError(
+                f"{problem.url} answers {problem.code}: {words}\nIs TASKMONITOR_DATA that of the running site?"
+            ) from None
         except URLError as problem:
-            raise CommandError(f"{url} does not answer ({problem}); start it with `make run`.") from None
+            raise CommandError(
+                f"{url} does not answer ({problem.reason}); start it with `make run`."
+            ) from None
         finally:
             for plugin in plugins:
                 plugin.leave()
@@ -102,7 +111,7 @@ class Plugin:
         )
 
     def post(self, path: str, body: Any) -> Any:
-        """The answer to a POST; None if it was refused because the work has ended."""
+        """The answer to a POST of an object, or of lines."""
         lines = isinstance(body, list)
         data = "\n".join(map(json.dumps, body)) if lines else json.dumps(body)
         headers = {
@@ -191,7 +200,15 @@ def beneath(ref: str, chance: random.Random) -> Iterator[dict[str, Any]]:
 
 
 def replicate(plugin: Plugin, pause: float) -> None:
-    """A job that progresses every `pause` seconds until it is done."""
+    """A job that progresses every `pause` seconds until it is done, or somebody else has ended it."""
+    try:
+        copy_volumes(plugin, pause)
+    except HTTPError as problem:
+        if problem.code != 409:
+            raise
+
+
+def copy_volumes(plugin: Plugin, pause: float) -> None:
     job = plugin.post(
         "/jobs",
         {
