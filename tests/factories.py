@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 
-from taskmonitor.models import Actor, Job, Right, Role, Step
+from taskmonitor.models import ROLE_RIGHTS, Actor, Job, Right, Role, Step
 from taskmonitor.services import jobs, steps
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -14,8 +14,16 @@ PASSWORD = "correct horse battery"
 
 def make_user(username: str = "plugin", *roles: Role, **fields: Any) -> User:
     user = User.objects.create(username=username, **fields)
-    user.groups.set(Group.objects.filter(name__in=roles))
+    user.groups.set([make_role(role) for role in roles])
     return user
+
+
+def make_role(role: Role) -> Group:
+    """The group that the migration made, or one like it if a test before has flushed the database."""
+    group, made = Group.objects.get_or_create(name=role)
+    if made:
+        group.permissions.set(Permission.objects.filter(codename__in=ROLE_RIGHTS[role]))
+    return group
 
 
 def make_actor(user: User | None = None, *rights: Right) -> Actor:

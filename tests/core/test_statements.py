@@ -1,0 +1,68 @@
+"""Statements whose SQL is made once do what Django's own do."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+
+from taskmonitor.lifecycle import Status
+from taskmonitor.models import Job, Step
+from taskmonitor.statements import Prepared, insert, update
+from tests.factories import make_job, make_step
+
+pytestmark = pytest.mark.django_db
+
+THE_STEP = Prepared(lambda job, key: Step.objects.filter(job=job, pk=key))
+NEWEST = Prepared(lambda status: Job.objects.filter(status=status).order_by("-start_time", "-id"))
+NUMBERS = Prepared(lambda job: Step.objects.filter(job=job).order_by("number").values_list("number", "type"))
+
+
+def fields(row: Job | Step) -> dict[str, object]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_a_prepared_query_finds_the_rows_that_its_queryset_finds() -> None:
+    job, other = make_job(deadline=None), make_job(description="Other")
+    step, _ = make_step(job), make_step(other)
+    found = THE_STEP.first(job.pk, step.pk)
+    assert found is not None
+    assert fields(found) == fields(Step.objects.get(pk=step.pk))
+    assert THE_STEP.first(other.pk, step.pk) is None
+    assert NEWEST.all(Status.STARTED) == list(Job.objects.order_by("-start_time", "-id"))
+    assert NEWEST.all(Status.FAILED) == []
+
+
+def test_a_prepared_query_gives_plain_values() -> None:
+    job = make_job()
+    make_step(job), make_step(job, type="VALIDATING")
+    assert NUMBERS.rows(job.pk) == [[0, "EXECUTING"], [1, "VALIDATING"]]
+
+
+def test_a_found_row_can_be_changed_and_saved() -> None:
+    step = make_step(make_job())
+    found = THE_STEP.first(step.job_id, step.pk)
+    assert found is not None
+    found.description = "Copy the other disk"
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        found.save()
+    assert [query["sql"].split()[0] for query in queries] == ["UPDATE"]
+    assert Step.objects.get(pk=step.pk).description == "Copy the other disk"
+
+
+def test_insert_stores_every_field_once() -> None:
+    job = make_job(description="100 % \"quoted\" 'text' %s")
+    stored = Job.objects.get(pk=job.pk)
+    assert fields(stored) == fields(job)
+    with pytest.raises(IntegrityError):
+        insert(job)
+
+
+def test_update_writes_to_a_row_of_the_right_status_only() -> None:
+    job, other = make_job(), make_job()
+    assert update(Job, job.pk, {"reason": "why"}, statuses=(Status.STARTED, Status.UNKNOWN))
+    assert not update(Job, job.pk, {"reason": "no"}, statuses=(Status.FAILED,))
+    assert not update(Job, uuid4(), {"reason": "no"})
+    assert [Job.objects.get(pk=one.pk).reason for one in (job, other)] == ["why", ""]
