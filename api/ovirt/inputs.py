@@ -193,7 +193,7 @@ def _parent_step(given: Given, job_id: UUID) -> UUID | None:
     """The parent step from `parent_step`, or from `parentId` and `parentType`; None for the job itself."""
     named = {_by_parent_id(given, job_id)} if "parentId" in given or "parentType" in given else set()
     if "parent_step" in given:
-        named.add(identifier("parent_step", _key(given["parent_step"], "parentStep")))
+        named.add(identifier("parent_step", _key(given["parent_step"], "parent_step")))
     for name in ("parent_job", "job"):
         if name in given and identifier(name, _key(given[name], name)) != job_id:
             raise Invalid(name, f"is another job than {job_id}, to which the step is posted.")
@@ -221,7 +221,7 @@ def _key(value: Any, name: str) -> Any:
     if isinstance(value, list):
         raise Invalid(name, "is given more than once; send one of them.")
     if not isinstance(value, Mapping) or "id" not in value:
-        raise Missing("Step", [f"{name}.id"], "add")
+        raise Missing("Step", [f"{name.replace('_s', 'S')}.id"], "add")  # as the engine spells it
     return value["id"]
 
 

@@ -71,7 +71,7 @@ def _progress(work: Work) -> Members | None:
 
 
 def _entities(job: Job) -> Members | None:
-    entities: list[Any] = list(job.entities.all())
+    entities: list[Any] = sorted(job.entities.all(), key=lambda entity: (entity.type, entity.key))
     if not entities:
         return None
     return {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in entities]}
