@@ -15,7 +15,9 @@ register = template.Library()
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """A drawing of `_icons.html`, which a word beside it explains."""
-    return format_html('<svg class="icon" aria-hidden="true"><use href="#icon-{}"></use></svg>', name)
+    return format_html(
+        '<svg class="icon" width="16" height="16" aria-hidden="true"><use href="#icon-{}"></use></svg>', name
+    )
 
 
 @register.simple_tag
@@ -32,7 +34,7 @@ def state(shown: State) -> SafeString:
 def moment(value: datetime | None, now: datetime) -> SafeString:
     """The instant as short as it is clear beside `now`, the whole of it in the title."""
     if value is None:
-        return format_html("<span>never</span>")
+        return SafeString("<span>never</span>")
     return format_html(
         '<time datetime="{}" title="{}">{}</time>', value.isoformat(), absolute(value), short(value, now)
     )

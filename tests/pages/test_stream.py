@@ -1,0 +1,190 @@
+"""The hub between the feed and open pages, and the page stream on top of it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.test import AsyncClient
+
+from taskmonitor import feed, stream
+from taskmonitor.models import Event, Right, Role, Verb
+from taskmonitor.pages import stream as page
+from taskmonitor.stream import Change, Hub, Reset
+from tests.factories import NOW, make_actor, make_job, make_step, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Result = TypeVar("Result")
+SOON = 5.0  # seconds; what comes at all comes in a small part of it
+
+
+def run(test: Callable[[], Awaitable[Result]]) -> Result:
+    return async_to_sync(test)()
+
+
+async def changes(reader: stream.Reader) -> list[Change]:
+    news = await reader.news(SOON)
+    assert isinstance(news, list)
+    return news
+
+
+def test_a_commit_of_this_process_is_news_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "INTERVAL", 3600)
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+
+    async def follow() -> None:
+        async with Hub().reader(viewer) as reader:
+            job = await sync_to_async(make_job)()
+            [change] = await changes(reader)
+            assert (change.job_id, change.step_id, change.verb) == (job.pk, None, Verb.ADDED)
+            step = await sync_to_async(make_step)(job)
+            below = await sync_to_async(make_step)(job, parent_step_id=step.pk)
+            found = await changes(reader)
+            while len(found) < 2:
+                found += await changes(reader)
+            assert [(c.step_id, c.parent_step_id) for c in found] == [(step.pk, None), (below.pk, step.pk)]
+
+    run(follow)
+
+
+def test_a_commit_of_another_process_is_news_soon() -> None:
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+    job = make_job()
+
+    async def follow() -> None:
+        async with Hub().reader(viewer) as reader:
+            event = Event.of(job, Verb.PROGRESSED, actor=viewer, now=NOW)
+            await sync_to_async(event.save)()  # not by feed.append, so it wakes nobody
+            assert [change.verb for change in await changes(reader)] == [Verb.PROGRESSED]
+
+    run(follow)
+
+
+@pytest.mark.mission("D25")
+def test_everybody_is_told_only_of_what_they_may_see() -> None:
+    owner, other = make_user("owner"), make_user("other")
+    hub = Hub()
+
+    async def follow() -> None:
+        async with hub.reader(make_actor(owner)) as mine, hub.reader(make_actor(other)) as theirs:
+            job = await sync_to_async(make_job)(make_actor(owner))
+            assert [change.job_id for change in await changes(mine)] == [job.pk]
+            assert await theirs.news(0.2) == []
+            theirs.actor = make_actor(other, Right.VIEW_ALL)
+            await sync_to_async(make_step)(job)
+            assert [change.job_id for change in await changes(theirs)] == [job.pk]
+
+    run(follow)
+
+
+def test_a_reader_takes_up_where_it_left_off() -> None:
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+    job = make_job()
+    seen = Event.objects.get().position
+    for _ in range(3):
+        make_step(job)
+
+    async def follow() -> list[int]:
+        async with Hub().reader(viewer, seen) as reader:
+            return [change.position for change in await changes(reader)]
+
+    assert run(follow) == [seen + 1, seen + 2, seen + 3]
+
+
+def test_a_reader_that_is_slow_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "RECENT", 2)
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+    job = make_job()
+    hub = Hub()
+
+    async def follow() -> None:
+        async with hub.reader(viewer) as slow, hub.reader(viewer) as quick:
+            begun = slow.position
+            for _ in range(6):
+                await sync_to_async(make_step)(job)
+            while quick.position < begun + 6:
+                await changes(quick)
+            assert [change.position for change in await changes(slow)] == [begun + n for n in range(1, 7)]
+
+    run(follow)
+
+
+def test_a_reader_from_before_what_is_kept_begins_anew() -> None:
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+    gone = make_job()
+    begun = Event.objects.get().position
+    make_step(gone)
+    make_job()
+    last = feed.last()
+    feed.forget(gone)
+    gone.delete()
+
+    async def follow() -> None:
+        hub = Hub()
+        for position in (begun, last + 1000):
+            async with hub.reader(viewer, position) as reader:
+                assert await reader.news(SOON) == Reset(last)
+                assert reader.position == last
+
+    run(follow)
+
+
+def test_the_stream_of_a_page_begins_with_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = make_user("viewer", Role.VIEWER)
+    client = AsyncClient()
+    client.force_login(user)
+
+    async def follow() -> None:
+        answer = await client.get("/stream/")
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        assert answer.headers["Cache-Control"] == "no-store"
+        lines: AsyncIterator[bytes] = aiter(answer)
+        assert b"event: open" in await anext(lines)
+        job = await sync_to_async(make_job)()
+        told = (await anext(lines)).decode()
+        assert "event: change" in told
+        assert f'"job": "{job.pk}"' in told
+        assert '"verb": "added"' in told
+        monkeypatch.setattr(page, "CHECK", 0)
+        await sync_to_async(client.logout)()
+        await sync_to_async(make_job)()
+        assert b"event: logout" in await anext(lines)
+        assert await anext(lines, b"the end") == b"the end"
+
+    run(follow)
+
+
+def test_a_page_resumes_by_the_id_of_its_last_event() -> None:
+    user = make_user("viewer", Role.VIEWER)
+    client = AsyncClient()
+    client.force_login(user)
+    make_job()
+    seen = Event.objects.get().position
+    make_job()
+
+    async def follow() -> None:
+        answer = await client.get("/stream/?after=0", headers={"Last-Event-ID": str(seen)})
+        lines = aiter(answer)
+        assert f"id: {seen}\n".encode() in await anext(lines)
+        assert f"id: {seen + 1}\n".encode() in await anext(lines)
+        await lines.aclose()  # type: ignore[attr-defined]
+
+    run(follow)
+
+
+def test_many_changes_of_one_thing_are_told_as_one() -> None:
+    def change(position: int, verb: str, step: int | None = None) -> Change:
+        return Change(position, "job", 1, step, None, position, verb)  # type: ignore[arg-type]
+
+    told = page._latest(
+        [change(1, "added"), *[change(n, "progressed", 7) for n in range(2, 50)], change(50, "moved")]
+    )
+    assert [(each.position, each.verb) for each in told] == [(1, "added"), (49, "progressed"), (50, "moved")]
+
+
+def test_nobody_has_a_stream() -> None:
+    async def ask() -> int:
+        return (await AsyncClient().get("/stream/")).status_code
+
+    assert run(ask) == 401

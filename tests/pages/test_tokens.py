@@ -1,0 +1,86 @@
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from taskmonitor.models import AccessToken, AuditEntry
+from taskmonitor.services import access
+from tests.factories import NOW, make_actor, make_user
+from tests.pages.conftest import Site
+
+pytestmark = pytest.mark.django_db
+
+
+def make(client: Client, **fields: object) -> str:
+    answer = client.post("/tokens/", {"name": "nightly", "scope": ["read", "inject"], "life": "90", **fields})
+    return answer.content.decode()
+
+
+def test_a_secret_is_shown_once_and_kept_nowhere(site: Site, owner: Client) -> None:
+    page = make(owner)
+    found = re.search(r'id="secret">(tm_[\w-]+)<', page)
+    assert found is not None
+    token = AccessToken.objects.get()
+    assert token.digest == access.digest(found[1])
+    assert (token.user, token.name, token.scope) == (site.owner, "nightly", "read inject")
+    assert token.expires is not None
+    assert timedelta(days=89) < token.expires - timezone.now() < timedelta(days=91)
+    assert f'curl http://testserver/api/jobs -H "Authorization: Bearer {found[1]}"' in page.replace(
+        "&quot;", '"'
+    )
+    again = owner.get("/tokens/").content.decode()
+    assert found[1] not in again
+    assert "nightly" in again
+    assert found[1] not in str(list(AccessToken.objects.values())) + str(list(AuditEntry.objects.values()))
+
+
+def test_a_secret_opens_the_api_until_it_is_revoked(site: Site, owner: Client) -> None:
+    found = re.search(r'id="secret">(tm_[\w-]+)<', make(owner))
+    assert found is not None
+    program = Client(headers={"Authorization": f"Bearer {found[1]}", "Accept": "application/json"})
+    assert program.get(f"/api/jobs/{site.job.pk}").status_code == 200
+    assert "127.0.0.1" in owner.get("/tokens/").content.decode()
+    token = AccessToken.objects.get()
+    assert owner.post(f"/tokens/{token.pk}/revoke/").headers["Location"] == "/tokens/"
+    assert program.get(f"/api/jobs/{site.job.pk}").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"name": " "}, "name: cannot be empty"),
+        ({"name": "x" * 101}, "name: has 101 characters"),
+        ({"name": "a\x00b"}, "name: has the character U+0000"),
+        ({"scope": []}, "scope: choose among read, inject, control"),
+        ({"scope": ["everything"]}, "scope: choose among"),
+        ({"life": "100000"}, "life: choose one of the list"),
+        ({"name": "taken"}, "you have a token named taken already"),
+    ],
+)
+def test_a_wrong_form_says_why_and_is_kept(fields: dict[str, object], problem: str, owner: Client) -> None:
+    make(owner, name="taken")
+    page = make(owner, **fields)
+    assert problem in page
+    assert 'id="secret"' not in page
+    assert AccessToken.objects.count() == 1
+    if "scope" in fields:
+        assert 'value="nightly"' in page
+
+
+def test_everybody_has_only_their_own(site: Site, owner: Client, stranger: Client) -> None:
+    make(owner, name="of the owner")
+    other = make_user("third")
+    access.add_token(
+        user_id=other.pk, name="of a third", scope=["read"], expires=None, actor=make_actor(other), now=NOW
+    )
+    token = AccessToken.objects.get(name="of the owner")
+    assert "of the owner" not in stranger.get("/tokens/").content.decode()
+    assert stranger.post(f"/tokens/{token.pk}/revoke/").status_code == 404
+    assert AccessToken.objects.count() == 2
+
+
+def test_logins_of_clients_are_not_listed(site: Site, owner: Client) -> None:
+    access.add_login_token(user_id=site.owner.pk, life_ends=NOW, now=NOW)
+    assert "You have none." in owner.get("/tokens/").content.decode()
