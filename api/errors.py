@@ -99,9 +99,15 @@ def fault_members(dialect: str, reason: str, detail: str) -> Members:
 
 
 def plain_fault(wire: Wire, status: int, detail: str) -> HttpResponse:
-    """A fault outside any view: an unknown address, a foreign host, a request that Django itself refused."""
+    """A fault outside any view: an unknown address, a foreign host, a request that Django itself refused.
+
+    Where one logs in, which is no part of the API, it has OAuth's form.
+    """
     reason = _REASONS.get(status, "Internal error" if status >= 500 else OPERATION_FAILED)
     members = fault_members(wire.dialect, reason, detail)
+    if wire.json and not wire.base:
+        code = "invalid_request" if status < 500 else "server_error"
+        members = {"error": members["detail"], "error_code": code}
     if wire.json:
         return HttpResponse(dumps(members, wire.dialect), "application/json", status)
     return HttpResponse(DECLARATION + element("fault", members), "application/xml; charset=utf-8", status)

@@ -19,6 +19,7 @@ _OURS = re.compile(r"/*(?:api|ovirt-engine)(?:[/;]|\Z)")
 _API = re.compile(
     r"(?P<prefix>/api|/ovirt-engine/api)(?:/(?P<version>v[0-9]+))?(?P<rest>(?:/.*)?)", re.DOTALL
 )
+_LOGIN = re.compile(r"/ovirt-engine/(?:sso|services)(?:/|\Z)")
 _DIALECTS = {"": "design", "3": "v3", "4": "v4"}
 _WORDS = {
     400: "The request was refused; see that its Host is among ALLOWED_HOSTS.",
@@ -53,7 +54,7 @@ class ApiMiddleware:
         wire = Wire(
             dialect=_DIALECTS.get(asked, "v4"),
             base=match["prefix"] + (f"/v{version}" if version else "") if match else "",
-            json=wants_json(request),
+            json=wants_json(request) or _LOGIN.match(path) is not None,
         )
         request.wire = wire  # type: ignore[attr-defined]
         if asked not in _DIALECTS:
