@@ -1,0 +1,81 @@
+"""What an upgrade does to what is there already."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from taskmonitor.models import ROLE_RIGHTS, Job, Right, Step
+from tests.factories import NOW
+
+Apps = Any
+
+
+@pytest.fixture
+def migrate(transactional_db: None) -> Iterator[Callable[[str], Apps]]:
+    """Migrates to the named migration and answers the models of that time; afterwards all is as before."""
+
+    def to(name: str) -> Apps:
+        target = [("taskmonitor", name)]
+        executor = MigrationExecutor(connection)
+        executor.migrate(target)
+        return MigrationExecutor(connection).loader.project_state(target).apps
+
+    yield to
+    call_command("migrate", verbosity=0)
+
+
+@pytest.mark.mission("S76")
+def test_rows_from_before_the_upgrade_become_the_servers_own(migrate: Callable[[str], Apps]) -> None:
+    old = migrate("0001_initial")
+    old_job = old.get_model("taskmonitor", "Job").objects.create(
+        id=uuid4(), description="rebuild", start_time=NOW, last_updated=NOW, last_sign=NOW
+    )
+    old.get_model("taskmonitor", "Step").objects.create(
+        id=uuid4(),
+        job=old_job,
+        number=0,
+        type="EXECUTING",
+        description="build",
+        start_time=NOW,
+        last_updated=NOW,
+    )
+    call_command("migrate", "taskmonitor", verbosity=0)
+    job, step = Job.objects.get(), Step.objects.get()
+    assert (job.external, step.external) == (False, False)
+    assert (job.pk, job.description, step.job, step.description) == (old_job.pk, "rebuild", job, "build")
+
+
+@pytest.mark.mission("S31", "S32", "S33", "S77")
+def test_the_upgrade_gives_the_rights_to_admin_roles_and_to_no_other(migrate: Callable[[str], Apps]) -> None:
+    migrate("0001_initial")
+    Group.objects.all().delete()
+    Permission.objects.filter(content_type__app_label="taskmonitor").delete()
+    admins, clerks = Group.objects.create(name="Site admins"), Group.objects.create(name="Clerks")
+    admins.permissions.add(Permission.objects.get(codename="change_user"))
+    clerks.permissions.add(Permission.objects.get(codename="view_user"))
+    migrate("0003_roles")
+    rights = {
+        group.name: set(
+            group.permissions.filter(content_type__app_label="taskmonitor").values_list("codename", flat=True)
+        )
+        for group in Group.objects.all()
+    }
+    assert rights == {
+        "Site admins": set(Right),
+        "Clerks": set(),
+        **{role: set(rights) for role, rights in ROLE_RIGHTS.items()},
+    }
+    assert [name for name, held in rights.items() if Right.INJECT in held and name != "Site admins"] == [
+        "External tasks creator"
+    ]
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
