@@ -6,6 +6,7 @@ the commit; a lock held from there to the end of the transaction makes the two o
 (docs/decisions/0002-commit-order.md).
 """
 
+import logging
 from collections.abc import Callable
 from itertools import count
 
@@ -13,6 +14,9 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from taskmonitor.models import Event, FeedHorizon, Job
+from taskmonitor.statements import insert
+
+logger = logging.getLogger(__name__)
 
 _APPENDING = 0x7A5C  # the advisory lock of the feed
 _listeners: dict[int, Callable[[], None]] = {}
@@ -25,10 +29,10 @@ def append(*events: Event) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_APPENDING])
     if len(events) == 1:
-        events[0].save(force_insert=True)
+        insert(events[0])
     else:
         Event.objects.bulk_create(events, batch_size=500)
-    transaction.on_commit(_wake, robust=True)
+    transaction.on_commit(_wake)
 
 
 def read(*, after: int, limit: int) -> list[Event]:
@@ -71,4 +75,7 @@ def listen(wake: Callable[[], None]) -> Callable[[], None]:
 
 def _wake() -> None:
     for wake in list(_listeners.values()):
-        wake()
+        try:
+            wake()
+        except Exception:  # the write is committed, and the other listeners wait
+            logger.exception("A listener of the feed failed")

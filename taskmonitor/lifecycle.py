@@ -5,6 +5,7 @@ from typing import Any
 from django.db import models
 
 from taskmonitor.errors import TransitionError
+from taskmonitor.statements import update
 
 
 class Status(models.TextChoices):
@@ -47,7 +48,7 @@ class Lifecycle(models.Model):
 
     def change(self, **fields: Any) -> None:
         """Write `fields` to this row alone, in one UPDATE."""
-        type(self)._default_manager.filter(pk=self.pk).update(**fields)
+        update(type(self), self.pk, fields)
         self._remember(fields)
 
     def move(self, target: Status, **fields: Any) -> None:
@@ -55,12 +56,12 @@ class Lifecycle(models.Model):
 
         Of two processes that race to move one row exactly one wins.
         """
-        sources = [source for source, targets in self.TRANSITIONS.items() if target in targets]
-        row = type(self)._default_manager.filter(pk=self.pk, status__in=sources)
-        if not row.update(status=target, **fields):
+        sources = tuple(source for source, targets in self.TRANSITIONS.items() if target in targets)
+        fields = {"status": target, **fields}
+        if not update(type(self), self.pk, fields, statuses=sources):
             self.refresh_from_db(fields=["status", "end_time"])
             raise TransitionError(str(self._meta.verbose_name), self.status, target, self.end_time)
-        self._remember({"status": target, **fields})
+        self._remember(fields)
 
     def _remember(self, fields: dict[str, Any]) -> None:
         for name, value in fields.items():

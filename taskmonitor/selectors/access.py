@@ -8,23 +8,34 @@ from django.db.models import Q
 
 from taskmonitor.models import AccessToken, Actor, Right
 from taskmonitor.models.access import digest
+from taskmonitor.statements import Prepared
+
+_TOKEN = Prepared(lambda digest: AccessToken.objects.filter(digest=digest))
+_USER = Prepared(lambda key: User.objects.filter(pk=key))
+_RIGHTS = Prepared(
+    lambda user: Permission.objects.filter(
+        Q(user=user) | Q(group__user=user), content_type__app_label="taskmonitor"
+    ).values_list("codename")
+)
 
 
 def actor(user: User, *, scope: str | None = None) -> Actor:
     """The user with the rights that hold now, cut down to the `scope` of the token they came with."""
     rights: Iterable[str] = Right
     if not user.is_superuser:
-        rights = Permission.objects.filter(
-            Q(user=user.pk) | Q(group__user=user.pk), content_type__app_label="taskmonitor"
-        ).values_list("codename", flat=True)
+        rights = [codename for (codename,) in _RIGHTS.rows(user.pk)]
     return Actor(user_id=user.pk, name=user.get_username(), rights=frozenset(rights) - _withheld(scope))
 
 
 def valid_token(secret: str, now: datetime) -> AccessToken | None:
     """The token with that secret and its user; None if it is unknown or expired, or its user disabled."""
-    token = AccessToken.objects.select_related("user").filter(digest=digest(secret)).first()
-    if token is None or not token.user.is_active or (token.expires and token.expires <= now):
+    token = _TOKEN.first(digest(secret))
+    if token is None or (token.expires and token.expires <= now):
         return None
+    user = _USER.first(token.user_id)
+    if user is None or not user.is_active:
+        return None
+    token.user = user
     return token
 
 

@@ -7,8 +7,14 @@ from uuid import UUID
 from taskmonitor.errors import Conflict, Invalid, NotAllowed, NotFound
 from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import Actor, Event, Job, Right, Step, Verb
+from taskmonitor.statements import Prepared
 
 BAD = (Status.FAILED, Status.ABORTED)
+_JOB = Prepared(lambda key: Job.objects.select_for_update().filter(pk=key))
+_STEP = Prepared(lambda job, key: Step.objects.filter(job=job, pk=key))
+_OPEN_STEPS = Prepared(
+    lambda job: Step.objects.filter(job=job, end_time=None).only("pk", "status", "external", "job_id")
+)
 
 
 def require(actor: Actor, right: Right) -> None:
@@ -19,7 +25,7 @@ def require(actor: Actor, right: Right) -> None:
 
 def locked(job_id: UUID, actor: Actor) -> Job:
     """The job, its row locked until the transaction ends; NotFound or NotAllowed if not the actor's to change."""
-    job = Job.objects.select_for_update().filter(pk=job_id).first()
+    job = _JOB.first(job_id)
     if job is None or not actor.sees(job):
         raise NotFound("Job", job_id)
     if not actor.changes(job):
@@ -37,10 +43,15 @@ def locked_external(job_id: UUID, actor: Actor) -> Job:
 
 def step_of(job: Job, step_id: UUID) -> Step:
     """The step of that job; NotFound also for a step of another job."""
-    step = job.steps.filter(pk=step_id).first()
+    step = find_step(job, step_id)
     if step is None:
         raise NotFound("Step", step_id)
     return step
+
+
+def find_step(job: Job, step_id: UUID) -> Step | None:
+    """The step of that job, if there is one."""
+    return _STEP.first(job.pk, step_id)
 
 
 def outcome(status: str) -> Status:
@@ -92,7 +103,7 @@ def close_steps(job: Job, steps: list[Step], status: Status, *, actor: Actor, no
 
 def open_steps(job: Job) -> list[Step]:
     """The job's steps that have not ended, of every depth."""
-    return list(job.steps.filter(end_time=None).only("pk", "status", "external", "job_id"))
+    return _OPEN_STEPS.all(job.pk)
 
 
 def end(

@@ -17,6 +17,7 @@ from taskmonitor.services import _job_row as row
 from taskmonitor.services.text import checked, required
 from taskmonitor.services.times import later
 from taskmonitor.services.transaction import writing
+from taskmonitor.statements import insert
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ PORTION = 500  # rows that one transaction deletes
 _CORRELATION_ID = re.compile(r"[0-9A-Za-z_.:-]{1,50}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class EntityName:
     """How a caller names an entity; `name` is what people read, its key if not given."""
 
@@ -72,11 +73,9 @@ def add_job(
         last_sign=now,
     )
     job.stale_at = job.stale_after(now, deadline)
-    named = sorted(
-        {_checked_entity(entity) for entity in entities}, key=lambda named: (named.type, named.key)
-    )
+    named = sorted({_checked_entity(entity) for entity in entities})  # all link in one order: no deadlock
     with writing():
-        job.save(force_insert=True)
+        insert(job)
         for entity in named:
             _link(job, entity)
         feed.append(Event.of(job, Verb.ADDED, actor=actor, now=now, new_status=job.status))

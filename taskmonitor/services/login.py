@@ -9,11 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.db.models import Q
 
 from taskmonitor.errors import LoginRefused, TooManyAttempts
 from taskmonitor.models import SYSTEM
 from taskmonitor.services.access import audit
 from taskmonitor.services.transaction import writing
+from taskmonitor.statements import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ _MOST_KEPT = 10_000
 _remembered: dict[bytes, datetime] = {}
 _failures: dict[tuple[str, ...], tuple[datetime, int]] = {}
 _hashing = threading.Lock()
+_NAMED = Prepared(lambda name, short: User.objects.filter(Q(username=name) | Q(username=short)))
 
 
 def verified(*, name: str, password: str, address: str, now: datetime) -> User:
@@ -52,9 +55,11 @@ def verified(*, name: str, password: str, address: str, now: datetime) -> User:
 
 
 def _user(name: str) -> User | None:
-    names = [] if "\0" in name else [name, name.removesuffix(PROFILE)]
-    users = {user.get_username(): user for user in User.objects.filter(username__in=names)}
-    return next((users[known] for known in names if known in users), None)
+    if "\0" in name:
+        return None
+    short = name.removesuffix(PROFILE)
+    users = {user.get_username(): user for user in _NAMED.all(name, short)}
+    return users.get(name) or users.get(short)
 
 
 def _is_right(user: User | None, password: str, now: datetime) -> bool:

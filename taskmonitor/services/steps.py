@@ -12,10 +12,14 @@ from taskmonitor.models import Actor, Event, Job, Right, Step, StepType, Verb
 from taskmonitor.services import _job_row as row
 from taskmonitor.services.text import checked, required
 from taskmonitor.services.transaction import writing
+from taskmonitor.statements import Prepared, insert
 
 logger = logging.getLogger(__name__)
 
 DEEPEST = 1000  # steps above a step
+_NUMBERS = Step.objects.order_by("-number").values_list("number")
+_LAST_TOP = Prepared(lambda job: _NUMBERS.filter(job=job, parent_step=None)[:1])
+_LAST_UNDER = Prepared(lambda parent: _NUMBERS.filter(parent_step=parent)[:1])
 
 
 def add_step(
@@ -43,13 +47,11 @@ def add_step(
         if job.ended:
             raise ParentEnded("job", job.status)
         parent = _parent(job, parent_step_id)
-        last = (
-            job.steps.filter(parent_step=parent).order_by("-number").values_list("number", flat=True).first()
-        )
+        last = _LAST_UNDER.rows(parent.pk) if parent else _LAST_TOP.rows(job.pk)
         step = Step(
             job=job,
             parent_step=parent,
-            number=0 if last is None else last + 1,
+            number=last[0][0] + 1 if last else 0,
             depth=parent.depth + 1 if parent else 0,
             description=text,
             type=type,
@@ -59,7 +61,7 @@ def add_step(
             end_time=now if status in ENDED else None,
             last_updated=now,
         )
-        step.save(force_insert=True)
+        insert(step)
         revival = row.touch(
             job,
             actor=actor,
@@ -203,7 +205,7 @@ def _amount(field: str, value: int | None, kept: int | None) -> int | None:
 def _parent(job: Job, step_id: UUID | None) -> Step | None:
     if step_id is None:
         return None
-    parent = job.steps.filter(pk=step_id).first()
+    parent = row.find_step(job, step_id)
     if parent is None:
         raise Invalid("parent_step", f"{step_id} is not a step of this job.")
     if parent.ended:
