@@ -42,8 +42,8 @@ class ApiView(APIView):
     request: Any  # with what ApiMiddleware adds: wire, matrix, correlation_id
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        request._request.body  # noqa: B018 - reads it under Django's limit of size
         super().initial(request, *args, **kwargs)
+        request._request.body  # noqa: B018 - reads it under Django's limit of size
         self.now = timezone.now()
         self.actor = actor(self.request.user, scope=self.request.auth)
 

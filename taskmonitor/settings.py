@@ -10,7 +10,19 @@ from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # it has no types
+    """What a deployment says; a value that cannot be used ends the program with a line that names it."""
+
+    def get_value(self, var: str, *args: Any, **options: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **options)
+        except ValueError as error:
+            raise SystemExit(f"{var} cannot be {os.environ[var]!r}: {error}") from error
+
+
+env = Environment()
 
 # Where it keeps what it must not lose
 DATA = Path(env.str("TASKMONITOR_DATA", default=str(BASE_DIR / "var"))).resolve()
@@ -106,6 +118,8 @@ def database() -> dict[str, Any]:
         }
     else:
         config = env.db("DATABASE_URL")
+        if not config["ENGINE"].endswith(("sqlite3", "postgresql")):
+            raise SystemExit("DATABASE_URL must begin with sqlite:/// or postgres://")
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",  # a transaction that will write waits for its turn at its start

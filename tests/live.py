@@ -29,6 +29,7 @@ class Site:
     data: Path
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
+    must_end_with: int = 0
 
     def manage(self, *arguments: str) -> str:
         """Run `manage.py` on the site's own data; what it printed."""
@@ -53,19 +54,17 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
 
     On PostgreSQL, if that is what the tests run on, it has a database of its own.
     """
-    environment = {
-        "TASKMONITOR_DATA": str(data),
-        "HOST": "127.0.0.1",
-        "PORT": "0",
-        "DJANGO_SUPERUSER_USERNAME": "admin",
-        "DJANGO_SUPERUSER_PASSWORD": "correct horse battery",
-        **environment,
-    }
-    with _own_database() as database:
-        environment |= database
+    with own_database() as database:
+        environment = {
+            "TASKMONITOR_DATA": str(data),
+            "DJANGO_SUPERUSER_USERNAME": "admin",
+            "DJANGO_SUPERUSER_PASSWORD": "correct horse battery",
+            **database,
+            **environment,
+        }
         process = start(data, **environment)
         try:
-            yield Site(
+            site = Site(
                 url=wait_for_address(data, process),
                 username=environment["DJANGO_SUPERUSER_USERNAME"],
                 password=environment["DJANGO_SUPERUSER_PASSWORD"],
@@ -73,17 +72,19 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
                 process=process,
                 environment=environment,
             )
+            yield site
             if process.poll() is None:
                 process.terminate()
-            assert process.wait(STOP_TIMEOUT) == 0, (data / "up.err").read_text()
+            assert process.wait(STOP_TIMEOUT) == site.must_end_with, site.log
         finally:
             process.kill()
             process.wait()
 
 
 def start(data: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """`manage.py up`, its output in files beside its data."""
+    """`manage.py up` on a free port, its output in files in `data`."""
     data.mkdir(parents=True, exist_ok=True)
+    environment = {"TASKMONITOR_DATA": str(data), "HOST": "127.0.0.1", "PORT": "0", **environment}
     with (data / "up.out").open("wb") as output, (data / "up.err").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "manage.py", "up"],
@@ -106,7 +107,7 @@ def wait_for_address(data: Path, process: subprocess.Popen[bytes]) -> str:
 
 
 @contextmanager
-def _own_database() -> Iterator[dict[str, str]]:
+def own_database() -> Iterator[dict[str, str]]:
     """The environment that names a fresh database, dropped in the end; empty for SQLite."""
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith(("postgres", "psql")):

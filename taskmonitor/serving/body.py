@@ -1,6 +1,7 @@
 """The body of a request: read whole, and within bounds, before the request is given a thread."""
 
 import asyncio
+from contextlib import suppress
 from io import BytesIO
 
 from django.conf import settings
@@ -9,7 +10,8 @@ from django.core.exceptions import RequestDataTooBig
 from taskmonitor.serving.asgi_types import Receive, Scope
 
 PATIENCE = 60  # seconds in which the whole body must have come
-LINGER = 1  # seconds in which a client that was refused can still read why
+LINGER = 1  # seconds, and bytes, that a refused client may still send, so that it comes to read why
+LINGER_SIZE = 8_000_000
 
 
 class Gone(Exception):
@@ -54,16 +56,17 @@ async def read_body(scope: Scope, receive: Receive) -> BytesIO:
 
 
 async def discard_rest(receive: Receive) -> None:
-    """Take in and drop what a refused client still sends, for a moment.
+    """Take in and drop a little of what a refused client still sends.
 
     If the connection were closed on it at once, the client's system would throw the answer away.
     """
-    try:
+    discarded, more = 0, True
+    with suppress(TimeoutError):
         async with asyncio.timeout(LINGER):
-            while (message := await receive())["type"] != "http.disconnect" and message.get("more_body"):
-                pass
-    except TimeoutError:
-        pass
+            while more and discarded < LINGER_SIZE:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _declared_length(scope: Scope) -> int | None:

@@ -6,8 +6,6 @@ asynchronous view is run by the thread too, up to its response; what that stream
 
 import re
 from dataclasses import dataclass
-from string import printable
-from urllib.parse import quote_from_bytes
 
 from django.core import signals
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
@@ -49,7 +47,7 @@ class Handler(BaseHandler):
             await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
             await send({"type": "http.response.body"})
             return
-        answer = await self._threads.run(lambda: self._answer(ASGIRequest(_decodable(scope), body)))
+        answer = await self._threads.run(lambda: self._answer(ASGIRequest(scope, body)))
         refused = isinstance(body, TooLarge)
         if refused:
             answer.headers.append((b"connection", b"close"))
@@ -78,14 +76,6 @@ class Handler(BaseHandler):
         body = response.content if isinstance(response, HttpResponse) else b""
         response.close()
         return Answer(response.status_code, _headers(response), body)
-
-
-def _decodable(scope: Scope) -> Scope:
-    """The scope with a query that Django can decode, whatever bytes a client sent."""
-    query = scope["query_string"]
-    if query.isascii():
-        return scope
-    return scope | {"query_string": quote_from_bytes(query, safe=printable).encode()}
 
 
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,39 @@
+"""What happens to a site whose processes are killed."""
+
+import os
+import signal
+
+from tests.live import Site
+from tests.processes.eyes import alive, children, descendants, eventually, web_and_cluster
+from tests.processes.http import add_job, ask
+
+
+def test_a_web_server_that_died_is_started_again(own_site: Site) -> None:
+    web, cluster = web_and_cluster(own_site)
+    job = add_job(own_site)
+    for _ in range(2):
+        os.kill(web, signal.SIGKILL)
+        assert ask(own_site, "GET", f"/api/jobs/{job}").status == 200  # it waits, and is not refused
+        dead, (web, same) = web, web_and_cluster(own_site)
+        assert web != dead
+        assert same == cluster
+    assert "The web server ended with -9; it is started again" in own_site.log
+
+
+def test_a_cluster_that_died_is_started_again_and_leaves_nothing(own_site: Site) -> None:
+    web, cluster = web_and_cluster(own_site)
+    workers = children(cluster)
+    os.kill(cluster, signal.SIGKILL)
+    eventually(lambda: not any(alive(pid) for pid in workers))
+    same, new = web_and_cluster(own_site)
+    assert same == web
+    assert new != cluster
+
+
+def test_nothing_outlives_the_first_process(own_site: Site) -> None:
+    web_and_cluster(own_site)
+    processes = descendants(own_site.process.pid)
+    own_site.process.kill()
+    assert own_site.process.wait(5) == -signal.SIGKILL
+    eventually(lambda: not any(alive(pid) for pid in processes), seconds=2)
+    own_site.must_end_with = -signal.SIGKILL
