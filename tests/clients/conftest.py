@@ -10,20 +10,32 @@ from tests.factories import PASSWORD
 from tests.live import Site
 
 BASES = ["/api", "/ovirt-engine/api", "/ovirt-engine/api/v4"]
-PEOPLE = """
-from taskmonitor.models import Role
-from tests.factories import PASSWORD, make_user
-for name, *roles in ("plugin", Role.INJECTOR), ("rival", Role.INJECTOR), ("watcher", Role.VIEWER), ("guest",):
-    user = make_user(name, *roles)
+HOARD = 1100  # jobs of one user: more than one page of a streamed list
+PEOPLE = f"""
+from datetime import timedelta
+from taskmonitor.models import Job, Role
+from tests.factories import NOW, PASSWORD, make_user
+users = {{
+    name: make_user(name, *roles)
+    for name, *roles in (
+        ("plugin", Role.INJECTOR), ("rival", Role.INJECTOR), ("watcher", Role.VIEWER), ("guest",), ("hoarder",)
+    )
+}}
+for user in users.values():
     user.set_password(PASSWORD)
     user.save()
+def job(owner, number, **fields):
+    at = NOW - timedelta(days=1, seconds=number)
+    return Job(owner=users[owner], correlation_id="hoard", start_time=at, last_updated=at, last_sign=at, **fields)
+Job.objects.bulk_create(job("hoarder", n, description=str(n), external=True) for n in range({HOARD}))
+job("plugin", 0, description="the server's own", action_type="CopyImage", external=False).save()
 """
 Connect = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
 def origin(site: Site) -> str:
-    """The site's scheme, host and port; plugin and rival may inject, watcher sees all, guest nothing."""
+    """The site's scheme, host and port; plugin and rival may inject, watcher sees all, hoarder has many jobs."""
     site.manage("shell", "-c", PEOPLE)
     return site.url
 

@@ -152,6 +152,7 @@ def test_a_status_alone_ends_a_job(ask: Ask, status: str, ends: str) -> None:
         assert ask("GET", job).xml.findtext("status") == ends
 
 
+@pytest.mark.mission("S4", "D2")
 @pytest.mark.parametrize(
     "action",
     [

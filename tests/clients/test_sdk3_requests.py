@@ -83,7 +83,7 @@ def test_the_root_has_its_version_in_attributes(send: Send) -> None:
     assert "jobs" in {link.get("rel") for link in answer.xml.findall("link")}
 
 
-@pytest.mark.mission("S19", "S27", "S47", "S60", "S69")
+@pytest.mark.mission("S19", "S27", "S47", "S60", "S69", "D1", "D9")
 def test_a_plugin_works_from_adding_to_clearing(send: Send, base: str) -> None:
     added = send(
         "POST", "/jobs", ADD_JOB, Correlation_Id="abc-1", Expect="201-created", X_Ovirt_Expect="201-created"
@@ -130,6 +130,7 @@ def test_a_job_ends_as_it_is_told(send: Send, given: str) -> None:
     assert [one.text for one in send("GET", f"{job}/steps").xml.iter("state")] == [given.upper()]
 
 
+@pytest.mark.mission("D11")
 def test_a_failed_step_fails_its_job(send: Send) -> None:
     job = f"/jobs/{send('POST', '/jobs', ADD_JOB).xml.get('id')}"
     bad, _ = (send("POST", f"{job}/steps", ADD_STEP).xml.get("id") for _ in range(2))
@@ -163,6 +164,7 @@ def test_a_refusal_is_a_bare_fault_with_a_detail(
     assert detail in (None, answer.fault["detail"])
 
 
+@pytest.mark.mission("D12")
 def test_ending_otherwise_what_has_ended_is_a_conflict(send: Send) -> None:
     job = f"/jobs/{send('POST', '/jobs', ADD_JOB).xml.get('id')}"
     send("POST", f"{job}/end", END_JOB.format("ABORTED"))

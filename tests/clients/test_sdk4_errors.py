@@ -15,7 +15,7 @@ def jobs_of(connect: Connect, username: str, base: str = "/ovirt-engine/api") ->
     return connect(base, f"{username}@internal").system_service().jobs_service()
 
 
-@pytest.mark.mission("S24", "S26")
+@pytest.mark.mission("S24", "S26", "D15")
 @pytest.mark.parametrize("base", BASES)
 def test_what_is_not_there_is_not_found(connect: Connect, base: str) -> None:
     jobs = jobs_of(connect, "plugin", base)
@@ -80,6 +80,7 @@ def test_who_may_not_inject_is_told_so_before_anything_else(connect: Connect) ->
     assert own.job_service(job.id).get().status == types.JobStatus.STARTED
 
 
+@pytest.mark.mission("D25")
 def test_others_jobs_are_not_found_and_those_who_may_see_them_see_them(connect: Connect) -> None:
     job = jobs_of(connect, "plugin").add(types.Job(description="plugin's own"))
     rival, watcher = jobs_of(connect, "rival"), jobs_of(connect, "watcher")
@@ -129,7 +130,7 @@ def test_a_job_needs_a_description(jobs: Any, job: Any, reason: str, detail: str
     assert len(jobs.list()) == before
 
 
-@pytest.mark.mission("S17", "S68")
+@pytest.mark.mission("S68")
 def test_a_step_that_is_wrong_is_refused_and_named(jobs: Any) -> None:
     service = jobs.job_service(jobs.add(types.Job(description="steps")).id)
     other = jobs.job_service(jobs.add(types.Job(description="other")).id)

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.clients.conftest import BASES, Connect
+from tests.clients.conftest import BASES, HOARD, Connect
 from tests.clients.sdk4 import sdk, types
 
 STARTED, FINISHED, FAILED = types.JobStatus.STARTED, types.JobStatus.FINISHED, types.JobStatus.FAILED
@@ -86,7 +86,7 @@ def test_steps_are_numbered_among_their_siblings(jobs: Any) -> None:
     assert [step.id for step in service.steps_service().list(max=2)] == [first.id, beneath[0].id]
 
 
-@pytest.mark.mission("S61", "S62", "S63")
+@pytest.mark.mission("S61", "S62", "S63", "D9")
 def test_a_step_begins_started_whatever_is_sent(jobs: Any) -> None:
     _, service = add_job(jobs)
     step = add_step(service, status=types.StepStatus.FAILED, external=False, number=7)
@@ -110,7 +110,7 @@ def test_a_step_type_comes_back(jobs: Any, kind: str) -> None:
     assert service.steps_service().step_service(step.id).get().type.value == kind
 
 
-@pytest.mark.mission("S27", "S29", "S71")
+@pytest.mark.mission("S27", "S29", "S71", "D2", "D10")
 @pytest.mark.parametrize(
     ("how", "job_ends", "steps_end", "auto_cleared"),
     [
@@ -137,7 +137,7 @@ def test_a_job_ends_with_its_open_steps(
     assert times == {job.end_time}
 
 
-@pytest.mark.mission("S28", "S70")
+@pytest.mark.mission("S28", "S70", "D11")
 def test_a_failed_step_fails_its_job_as_in_the_engine(jobs: Any) -> None:
     _, service = add_job(jobs)
     done, bad = add_step(service), add_step(service)
@@ -161,7 +161,7 @@ def test_a_step_that_ends_well_leaves_the_others_alone(jobs: Any) -> None:
     assert (service.get().status, service.get().last_updated > before) == (STARTED, True)
 
 
-@pytest.mark.mission("S72")
+@pytest.mark.mission("S72", "D12")
 def test_ending_what_has_ended_changes_nothing(jobs: Any) -> None:
     _, service = add_job(jobs)
     step = add_step(service)
@@ -181,7 +181,7 @@ def test_ending_what_has_ended_changes_nothing(jobs: Any) -> None:
     assert statuses(service) == ["finished"]
 
 
-@pytest.mark.mission("S65")
+@pytest.mark.mission("S65", "D14")
 def test_cleared_work_leaves_the_list_once_it_has_ended(jobs: Any) -> None:
     job, service = add_job(jobs)
     service.clear()
@@ -200,6 +200,31 @@ def test_the_list_is_complete_and_newest_first(jobs: Any) -> None:
     assert listed[:3] == added[::-1]
     assert [job.id for job in jobs.list(max=2)] == listed[:2]
     assert len(listed) == len(set(listed))
+
+
+@pytest.mark.mission("S23")
+def test_a_long_list_comes_whole(connect: Connect) -> None:
+    jobs = connect(username="hoarder@internal").system_service().jobs_service()
+    whole = [str(number) for number in range(HOARD)]
+    assert [job.description for job in jobs.list()] == whole
+    assert [job.description for job in jobs.list(max=HOARD - 1)] == whole[:-1]
+    assert {len(job.steps) for job in jobs.list(follow="steps", max=600)} == {0}
+    assert len(jobs.list(search="correlation_id=hoard", max=7)) == 7
+
+
+@pytest.mark.mission("S9", "S18")
+def test_the_server_s_own_job_can_be_seen_but_not_reported_on(jobs: Any) -> None:
+    (own,) = jobs.list(search="external=false")
+    service = jobs.job_service(own.id)
+    for report in (service.end, lambda: add_step(service)):
+        with pytest.raises(sdk.Error, match="a plug-in can change external jobs only") as refused:
+            report()
+        assert refused.value.code == 409
+    assert (service.get().status, service.get().external, service.steps_service().list()) == (
+        STARTED,
+        False,
+        [],
+    )
 
 
 def test_a_job_is_found_by_its_correlation_id(jobs: Any) -> None:
