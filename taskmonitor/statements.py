@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import AutoField, Field, Model, QuerySet
 from django.db.models.expressions import Value
 
@@ -40,31 +40,27 @@ class Prepared(Generic[M]):
 
     def first(self, *values: Any) -> M | None:
         """The first instance for these values."""
-        rows = self.rows(*values)
-        return self._model.from_db(connection.alias, self._compiled.columns, rows[0]) if rows else None
+        found = self.all(*values)
+        return found[0] if found else None
 
     def all(self, *values: Any) -> list[M]:
         """All instances for these values."""
         columns, made = self._compiled.columns, self._model.from_db
-        return [made(connection.alias, columns, row) for row in self.rows(*values)]
+        return [made(DEFAULT_DB_ALIAS, columns, row) for row in self.rows(*values)]
 
     def rows(self, *values: Any) -> list[list[Any]]:
         """The rows for these values, as Python knows them."""
-        compiled = self._compiled
-        native = connection.features.has_native_uuid_field
-        with connection.cursor() as cursor:
-            cursor.execute(
-                compiled.sql,
-                [
-                    _bound(values[one.value], native) if isinstance(one, Given) else one
-                    for one in compiled.parameters
-                ],
-            )
+        database, compiled = connections[DEFAULT_DB_ALIAS], self._compiled
+        if not database.features.has_native_uuid_field:
+            values = tuple([value.hex if isinstance(value, UUID) else value for value in values])
+        bound = [values[one.value] if isinstance(one, Given) else one for one in compiled.parameters]
+        with database.cursor() as cursor:
+            cursor.execute(compiled.sql, bound)
             rows = [list(row) for row in cursor.fetchall()]
         for place, converters, column in compiled.converters:
             for convert in converters:
                 for row in rows:
-                    row[place] = convert(row[place], column, connection)
+                    row[place] = convert(row[place], column, database)
         return rows
 
     @cached_property
@@ -77,7 +73,7 @@ class Prepared(Generic[M]):
 
     @cached_property
     def _compiled(self) -> _Compiled:
-        compiler = self._queryset.query.get_compiler(connection=connection)
+        compiler = self._queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
         columns = [column for column, _, _ in compiler.select]
         converters = compiler.get_converters(columns)
@@ -91,23 +87,27 @@ class Prepared(Generic[M]):
 
 def insert(row: Model) -> None:
     """Store a new row as it is: nothing is read back, no signal is sent."""
-    sql, fields = _insertion(type(row))
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [_saved(field, getattr(row, field.attname)) for field in fields])
-    row._state.adding, row._state.db = False, connection.alias
+    database, (sql, fields) = connections[DEFAULT_DB_ALIAS], _insertion(type(row))
+    with database.cursor() as cursor:
+        cursor.execute(
+            sql, [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields]
+        )
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update(model: type[Model], key: Any, values: dict[str, Any], *, statuses: tuple[str, ...] = ()) -> bool:
     """Write plain values to the row of that primary key, if its status is one of `statuses`; whether it was."""
-    meta = model._meta
+    database, meta = connections[DEFAULT_DB_ALIAS], model._meta
     fields: list[Any] = [meta.get_field(name) for name in values]
     sets = ", ".join([f'"{field.column}" = %s' for field in fields])
     guard = f" AND status IN ({', '.join(['%s'] * len(statuses))})" if statuses else ""
-    bound = [_saved(field, value) for field, value in zip(fields, values.values(), strict=True)]
-    with connection.cursor() as cursor:
+    bound = [
+        field.get_db_prep_save(value, database) for field, value in zip(fields, values.values(), strict=True)
+    ]
+    with database.cursor() as cursor:
         cursor.execute(
             f'UPDATE "{meta.db_table}" SET {sets} WHERE "{meta.pk.column}" = %s{guard}',  # noqa: S608 - names of ours
-            [*bound, _saved(meta.pk, key), *statuses],
+            [*bound, meta.pk.get_db_prep_save(key, database), *statuses],
         )
         return bool(cursor.rowcount)
 
@@ -118,11 +118,3 @@ def _insertion(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
     names = ", ".join(f'"{field.column}"' for field in fields)
     places = ", ".join(["%s"] * len(fields))
     return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places})', fields  # noqa: S608 - names of ours
-
-
-def _saved(field: Any, value: Any) -> Any:
-    return field.get_db_prep_save(value, connection)
-
-
-def _bound(value: Any, native_uuid: bool) -> Any:
-    return value.hex if isinstance(value, UUID) and not native_uuid else value
