@@ -1,6 +1,9 @@
 """What tests of several folders share."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -12,3 +15,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running site for the whole session; tests on it make users and jobs of their own."""
     with running_site(tmp_path_factory.mktemp("site")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Ansible's oVirt collection, out of the wheel that holds all of Ansible's."""
+    from tests.clients.sdk4 import unavailable  # which skips if there is no SDK: the collection needs it
+
+    wheels = sorted(Path(sys.prefix, "share", "collections").glob("ansible-*.whl"))
+    if not wheels or not Path(sys.prefix, "bin", "ansible-playbook").exists():
+        unavailable("Ansible or its collections are missing; see requirements-clients.lock and tests/run.")
+    place = tmp_path_factory.mktemp("collections")
+    with ZipFile(wheels[-1]) as wheel:
+        ours = [name for name in wheel.namelist() if name.startswith("ansible_collections/ovirt/")]
+        wheel.extractall(place, ours)
+    return place

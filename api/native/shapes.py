@@ -13,6 +13,8 @@ from taskmonitor.services.text import LONGEST
 
 Schema = dict[str, Any]
 
+KINDS = [kind for kind in StepType.values if kind != StepType.UNKNOWN]  # that a new step may have
+
 TEXT: Schema = {"type": "string"}
 DESCRIPTION: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST}
 KEY: Schema = {"type": "string", "format": "uuid"}
@@ -170,7 +172,7 @@ SCHEMAS: dict[str, Schema] = {
         "step",
         {
             "description": DESCRIPTION,
-            "type": said("In any letter case.", ref("StepType")),
+            "type": said("In any letter case.", {"type": "string", "enum": KINDS}),
             "status": ref("GivenStatus"),
             "parent_step": thing("parent_step", {"id": attribute(KEY)}, needs="id"),
             "parentId": said("The parent's id, in place of `parent_step`; with `parentType`.", KEY),
