@@ -41,6 +41,12 @@ def origin(site: Site) -> str:
 
 
 @pytest.fixture
+def login(origin: str) -> dict[str, str]:
+    """All that a client is given."""
+    return {"url": f"{origin}/ovirt-engine/api", "username": "plugin@internal", "password": PASSWORD}
+
+
+@pytest.fixture
 def connect(origin: str) -> Iterator[Connect]:
     """Connections of the oVirt SDK, given nothing but URL, name and password; closed at the end."""
     from tests.clients.sdk4 import sdk
