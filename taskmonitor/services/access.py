@@ -94,6 +94,17 @@ def note_use(*, token: AccessToken, address: str, now: datetime) -> None:
         AccessToken.objects.filter(pk=token.pk).update(last_used=now, last_used_from=_known_address(address))
 
 
+def revoke_tokens(*, tokens: Iterable[AccessToken], actor: Actor, now: datetime) -> int:
+    """End anybody's tokens at once, as an admin does; how many."""
+    with writing():
+        revoked = list(tokens)
+        for token in revoked:
+            subject = token.user.get_username()
+            audit(verb="revoked token", subject=subject, detail=str(token), actor=actor, now=now)
+        AccessToken.objects.filter(pk__in=[token.pk for token in revoked]).delete()
+    return len(revoked)
+
+
 def revoke_token(*, token_id: int, actor: Actor, now: datetime) -> None:
     """End the actor's own named token at once; NotFound for anybody else's."""
     with writing():

@@ -1,0 +1,10 @@
+"""Django's admin: who may do what, what was changed by whom, and what is stored."""
+
+from django.contrib import admin
+
+from taskmonitor.admin import access, users, work
+
+__all__ = ["access", "users", "work"]
+
+admin.site.site_header = admin.site.site_title = "Task Monitor"
+admin.site.index_title = "Administration"

@@ -1,0 +1,247 @@
+"""Granting and revoking in the admin: effective at the next request, and audited."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from taskmonitor.models import AuditEntry, Job, Right, Role
+from taskmonitor.selectors import access
+from tests.admin.conftest import ALL_OF_AN_ADMIN
+from tests.factories import PASSWORD, make_role, make_user
+
+USERS = reverse("admin:auth_user_changelist")
+
+
+def act(client: Client, action: str, *users: User, confirmed: bool = True, **fields: str) -> Any:
+    given = {"action": action, "_selected_action": [user.pk for user in users], **fields}
+    return client.post(USERS, given | ({"confirmed": "yes"} if confirmed else {}), follow=True)
+
+
+def audited() -> list[tuple[str, str, str, str]]:
+    return list(AuditEntry.objects.order_by("pk").values_list("actor_name", "verb", "subject", "detail"))
+
+
+def post_a_job(user: User) -> int:
+    """The status that the user's plug-in gets for POST /api/jobs."""
+    basic = b64encode(f"{user.username}:{PASSWORD}".encode()).decode()
+    return (
+        Client()
+        .post(
+            "/api/jobs",
+            "<job><description>clone</description></job>",
+            content_type="application/xml",
+            headers={"Authorization": f"Basic {basic}"},
+        )
+        .status_code
+    )
+
+
+def page_of(user: User) -> str:
+    return reverse("admin:auth_user_change", args=[user.pk])
+
+
+def save(client: Client, user: User, **changes: Any) -> Any:
+    """Change fields on the user's page, leaving the others as they are."""
+    user = User.objects.get(pk=user.pk)
+    fields = {
+        "username": user.username,
+        "date_joined_0": user.date_joined.date().isoformat(),
+        "date_joined_1": user.date_joined.time().isoformat("seconds"),
+        "groups": list(user.groups.values_list("pk", flat=True)),
+        "user_permissions": list(user.user_permissions.values_list("pk", flat=True)),
+        **{power: "on" for power in ("is_active", "is_staff", "is_superuser") if getattr(user, power)},
+        **changes,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    response = client.post(page_of(user), given)
+    assert response.status_code == 302, response.content.decode()
+    return response
+
+
+@pytest.mark.mission("S31", "S33", "S34", "S35")
+def test_a_granted_user_may_inject_at_the_next_request_and_a_revoked_one_not(
+    admin: Client, plugin: User
+) -> None:
+    plugin.set_password(PASSWORD)
+    plugin.save()
+    assert post_a_job(plugin) == 403
+    assert not Job.objects.exists()
+    page = act(admin, "grant_external_tasks", plugin)
+    assert "Granted to 1" in page.content.decode()
+    assert access.actor(plugin).may(Right.INJECT)
+    assert post_a_job(plugin) == 201
+    act(admin, "revoke_external_tasks", plugin)
+    assert post_a_job(plugin) == 403
+    assert Job.objects.count() == 1
+    assert audited() == [
+        ("root", "granted", "backup", "External tasks creator"),
+        ("root", "revoked", "backup", "External tasks creator"),
+    ]
+
+
+@pytest.mark.mission("S34")
+def test_the_action_first_lists_the_users_and_does_nothing(admin: Client, plugin: User) -> None:
+    other = make_user("other")
+    page = act(admin, "grant_external_tasks", plugin, other, confirmed=False).content.decode()
+    assert "Grant the role “External tasks creator” to" in page
+    assert "<li>backup</li>" in page
+    assert "<li>other</li>" in page
+    assert "<li>root</li>" not in page
+    assert not User.objects.filter(groups__name=Role.INJECTOR).exists()
+    assert audited() == []
+
+
+def test_all_users_of_a_long_list_can_be_granted_at_once(admin: Client) -> None:
+    for number in range(120):
+        make_user(f"user-{number}")
+    page = act(
+        admin, "grant_external_tasks", User.objects.get(username="root"), confirmed=False, select_across="1"
+    )
+    assert page.content.decode().count("_selected_action") == 1
+    act(admin, "grant_external_tasks", User.objects.get(username="root"), select_across="1")
+    assert User.objects.filter(groups__name=Role.INJECTOR).count() == 121
+
+
+@pytest.mark.mission("S34")
+def test_who_has_the_role_is_not_granted_it_twice(admin: Client, plugin: User) -> None:
+    for _ in range(2):
+        act(admin, "grant_external_tasks", plugin)
+    assert len(audited()) == 1
+
+
+@pytest.mark.mission("S32")
+def test_the_list_ticks_who_may_inject_by_whatever_way(admin: Client, plugin: User) -> None:
+    make_user("creator", Role.INJECTOR)
+    make_user("viewer", Role.VIEWER)
+    direct = make_user("direct")
+    direct.user_permissions.add(Permission.objects.get(codename=Right.INJECT))
+    ticked = {
+        user.username: user.injects for user in admin.get(USERS).context["cl"].queryset.order_by("username")
+    }
+    assert ticked == {"backup": False, "creator": True, "direct": True, "root": True, "viewer": False}
+    only = admin.get(USERS, {"injects": "yes"}).context["cl"].queryset
+    assert {user.username for user in only} == {"creator", "direct", "root"}
+    assert {user.username for user in admin.get(USERS, {"injects": "no"}).context["cl"].queryset} == {
+        "backup",
+        "viewer",
+    }
+
+
+@pytest.mark.mission("S34")
+def test_each_change_on_the_users_page_is_audited(admin: Client, plugin: User) -> None:
+    creators, viewers = make_role(Role.INJECTOR), make_role(Role.VIEWER)
+    traces = Permission.objects.get(codename=Right.TRACES)
+    save(admin, plugin, groups=[creators.pk, viewers.pk], user_permissions=[traces.pk])
+    assert access.actor(plugin).rights == {Right.INJECT, Right.VIEW_ALL, Right.TRACES}
+    save(admin, plugin, groups=[viewers.pk], user_permissions=None, is_superuser="on", username="backup-2")
+    save(admin, plugin, is_active=None, email="b@example.org")
+    assert audited() == [
+        ("root", "granted", "backup", "External tasks creator"),
+        ("root", "granted", "backup", "Task viewer"),
+        ("root", "granted", "backup", "taskmonitor.view_traces"),
+        ("root", "changed", "backup-2", "username: backup -> backup-2"),
+        ("root", "changed", "backup-2", "is_superuser: False -> True"),
+        ("root", "revoked", "backup-2", "External tasks creator"),
+        ("root", "revoked", "backup-2", "taskmonitor.view_traces"),
+        ("root", "changed", "backup-2", "is_active: True -> False"),
+    ]
+
+
+def test_making_deleting_and_giving_a_password_are_audited_without_the_password(
+    admin: Client, plugin: User
+) -> None:
+    given = {"username": "new", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    assert admin.post(reverse("admin:auth_user_add"), given).status_code == 302
+    password = reverse("admin:auth_user_password_change", args=[plugin.pk])
+    other = {"usable_password": "true", "password1": "another good horse", "password2": "another good horse"}
+    assert admin.post(password, {**other, "password2": "mistyped"}).status_code == 200
+    assert admin.post(password, other).status_code == 302
+    assert admin.post(reverse("admin:auth_user_delete", args=[plugin.pk]), {"post": "yes"}).status_code == 302
+    act(admin, "delete_selected", User.objects.get(username="new"), post="yes")
+    assert audited() == [
+        ("root", "added", "new", ""),
+        ("root", "changed", "backup", "password"),
+        ("root", "deleted", "backup", ""),
+        ("root", "deleted", "new", ""),
+    ]
+    assert set(User.objects.values_list("username", flat=True)) == {"root"}
+
+
+def test_the_audit_outlives_its_actor(admin: Client, plugin: User) -> None:
+    act(admin, "grant_external_tasks", plugin)
+    User.objects.filter(username="root").delete()
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.actor_name) == (None, "root")
+
+
+def test_changing_a_role_is_audited(admin: Client) -> None:
+    role = Group.objects.get(name=Role.VIEWER)
+    traces, view_all = (Permission.objects.get(codename=right) for right in (Right.TRACES, Right.VIEW_ALL))
+    page = reverse("admin:auth_group_change", args=[role.pk])
+    admin.post(page, {"name": "Watchers", "permissions": [traces.pk]})
+    admin.post(reverse("admin:auth_group_add"), {"name": "Night shift", "permissions": [view_all.pk]})
+    assert audited() == [
+        ("root", "changed", "role Watchers", "name: Task viewer -> Watchers"),
+        ("root", "granted", "role Watchers", "taskmonitor.view_traces"),
+        ("root", "revoked", "role Watchers", "taskmonitor.view_all_jobs"),
+        ("root", "added", "role Night shift", ""),
+        ("root", "granted", "role Night shift", "taskmonitor.view_all_jobs"),
+    ]
+
+
+@pytest.mark.mission("S32", "S33")
+def test_the_roles_page_shows_what_each_role_carries(admin: Client) -> None:
+    response = admin.get(reverse("admin:auth_group_changelist"))
+    assert list(response.context["rights"]) == [
+        "inject_external_tasks",
+        "view_all_jobs",
+        "control_jobs",
+        "view_traces",
+    ]
+    assert dict(response.context["grid"]) == {
+        "External tasks creator": [True, False, False, False],
+        "Task operator": [False, True, True, False],
+        "Task viewer": [False, True, False, False],
+        "Trace viewer": [False, False, False, True],
+    }
+    assert "✔" in response.content.decode()
+
+
+def test_an_admin_who_is_no_superuser_grants_the_role_and_gives_nothing_else_away(
+    clerk: Callable[..., Client], plugin: User
+) -> None:
+    make_role(Role.INJECTOR)
+    boss = make_user("boss", is_superuser=True)
+    client = clerk(*ALL_OF_AN_ADMIN)
+    act(client, "grant_external_tasks", plugin)
+    assert access.actor(plugin).may(Right.INJECT)
+    save(client, plugin, is_superuser="on", is_staff="on", groups=None, first_name="B")
+    plugin.refresh_from_db()
+    assert (plugin.first_name, plugin.is_superuser, plugin.is_staff) == ("B", False, False)
+    assert plugin.groups.get().name == Role.INJECTOR
+    assert client.post(page_of(boss), {"username": "boss"}).status_code == 403
+    assert client.get(reverse("admin:auth_user_password_change", args=[boss.pk])).status_code == 403
+    assert client.get(reverse("admin:auth_group_add")).status_code == 403
+
+
+@pytest.mark.mission("S31")
+@pytest.mark.parametrize("codenames", [("view_user",), ("view_user", "change_user")])
+def test_nobody_grants_what_they_do_not_have(
+    clerk: Callable[..., Client], plugin: User, codenames: tuple[str, ...]
+) -> None:
+    make_role(Role.INJECTOR)
+    act(clerk(*codenames), "grant_external_tasks", plugin)
+    assert not access.actor(plugin).may(Right.INJECT)
+    assert audited() == []
+
+
+def test_only_the_staff_comes_in(plugin: User) -> None:
+    client = Client()
+    client.force_login(plugin)
+    assert act(client, "grant_external_tasks", plugin).redirect_chain[0][0].startswith("/admin/login/")
+    assert not access.actor(plugin).may(Right.INJECT)
