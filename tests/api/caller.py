@@ -113,4 +113,6 @@ def _texts(value: Any) -> Any:
 def _without_signs(value: Any) -> Any:
     if isinstance(value, dict):
         return {name.lstrip("@"): _without_signs(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_without_signs(one) for one in value]
     return value

@@ -1,15 +1,26 @@
 """People of the API's tests."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from hypothesis import HealthCheck, settings
 
 from taskmonitor.models import Role
 from taskmonitor.services import login
 from tests.api.caller import JSON, XML, Caller
 from tests.factories import make_user
+
+settings.register_profile(
+    "api",
+    max_examples=int(os.environ.get("EXAMPLES", "200")),  # EXAMPLES=1000000 for a night of fuzzing
+    derandomize="EXAMPLES" not in os.environ,  # otherwise the same ones each time
+    deadline=None,  # other tests share the machine
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("api")
 
 
 @pytest.fixture(autouse=True)
