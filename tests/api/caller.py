@@ -46,15 +46,15 @@ class Caller:
 
     def post(self, path: str, root: str = "", members: Any = None, **headers: str) -> HttpResponse:
         """POST the members under that root; without root an empty body."""
-        body = self.written(root, members or {}) if root else ""
-        return self.send("POST", path, body, **headers)
+        text = self.written(root, members or {}) if root else ""
+        return self.send("POST", path, text, **headers)
 
-    def send(self, method: str, path: str, body: str | bytes = "", **headers: str) -> HttpResponse:
+    def send(self, method: str, path: str, text: str | bytes = "", **headers: str) -> HttpResponse:
         """One request; underscores in the names of headers stand for hyphens."""
         named = {name.replace("_", "-"): value for name, value in {**self.headers, **headers}.items()}
         kind = named.pop("Content-Type", self.format)
         address = path if path.startswith("/") else f"{self.base}/{path}".rstrip("/")
-        return self.client.generic(method, address, body, kind, headers=named)
+        return self.client.generic(method, address, text, kind, headers=named)
 
     def written(self, root: str, members: Any) -> str:
         if self.format == JSON:
@@ -65,17 +65,17 @@ class Caller:
 def read(response: HttpResponse) -> Any:
     """The members of an answer, every scalar as text, whichever format it has."""
     if response["Content-Type"].startswith(JSON):
-        return _texts(json.loads(_content(response)))
-    return _members(ElementTree.fromstring(_content(response))) or {}
+        return _texts(json.loads(body(response)))
+    return _members(ElementTree.fromstring(body(response))) or {}
 
 
 def fault(response: HttpResponse) -> tuple[int, str, str]:
     """Status, reason and detail of an answer that must be a fault, in a format that the API speaks."""
     assert response["Content-Type"].split(";")[0] in (XML, JSON), response["Content-Type"]
     if response["Content-Type"].startswith(XML):
-        assert _content(response).startswith(
-            b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?><fault>'
-        ), _content(response)
+        assert body(response).startswith(b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?><fault>'), (
+            body(response)
+        )
     told = read(response)
     assert set(told) == {"reason", "detail"}, told
     assert told["reason"]
@@ -83,7 +83,8 @@ def fault(response: HttpResponse) -> tuple[int, str, str]:
     return response.status_code, told["reason"], told["detail"]
 
 
-def _content(response: HttpResponse) -> bytes:
+def body(response: HttpResponse) -> bytes:
+    """The answer's body, streamed or not; it can be asked for once."""
     return b"".join(response.streaming_content) if response.streaming else response.content  # type: ignore[attr-defined]
 
 
