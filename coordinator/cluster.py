@@ -1,13 +1,17 @@
 """The workers: a django-q2 cluster in one process and its children."""
 
+import logging
 import os
 import select
 import signal
+from multiprocessing.process import BaseProcess
 from threading import Event
 from types import FrameType
 from uuid import uuid4
 
 from django_q.cluster import Sentinel
+
+logger = logging.getLogger(__name__)
 
 
 def run_cluster() -> None:
@@ -16,9 +20,25 @@ def run_cluster() -> None:
     django-q2's own Cluster stops its sentinel through a lock, and hangs if the sentinel was killed meanwhile.
     """
     stop = Stop()
-    sentinel = Sentinel(stop, Event(), uuid4(), start=False)
+    sentinel = StrictSentinel(stop, Event(), uuid4(), start=False)
     signal.signal(signal.SIGTERM, stop.on_signal)
+    os.register_at_fork(after_in_child=_leave_stopping_to_the_sentinel)
     sentinel.start()
+
+
+class StrictSentinel(Sentinel):  # type: ignore[misc]  # it has no types
+    """Ends with all of the cluster when one of its processes was killed, so that it is started anew as a whole.
+
+    A process that is killed while it waits for a queue keeps the queue's lock; its successor would wait for ever.
+    """
+
+    def reincarnate(self, process: BaseProcess) -> None:
+        if (process.exitcode or 0) < 0:
+            logger.error("A process of the cluster ended with %s", process.exitcode)
+            os._exit(1)
+        super().reincarnate(process)
+        if process.is_alive():
+            process.kill()  # it exceeded its time, and pays no heed to SIGTERM
 
 
 class Stop:
@@ -38,3 +58,8 @@ class Stop:
     def wait(self, seconds: float) -> bool:
         select.select([self._woken], [], [], seconds)
         return self._set
+
+
+def _leave_stopping_to_the_sentinel() -> None:
+    """A signal may reach every process at once; the programs that a worker starts do not inherit this."""
+    signal.signal(signal.SIGTERM, lambda number, frame: None)

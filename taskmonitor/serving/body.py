@@ -1,7 +1,8 @@
 """The body of a request: read whole, and within bounds, before the request is given a thread."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 
 from django.conf import settings
@@ -10,12 +11,21 @@ from django.core.exceptions import RequestDataTooBig
 from taskmonitor.serving.asgi_types import Receive, Scope
 
 PATIENCE = 60  # seconds in which the whole body must have come
+ROOM = 32_000_000  # bytes of all bodies at once
 LINGER = 1  # seconds, and bytes, that a refused client may still send, so that it comes to read why
 LINGER_SIZE = 8_000_000
 
 
 class Gone(Exception):
     """The client went away before its request was complete."""
+
+
+class TooSlow(Exception):
+    """The body had not come in time."""
+
+
+class NoRoom(Exception):
+    """There are too many large bodies already."""
 
 
 class TooLarge(BytesIO):
@@ -29,30 +39,46 @@ class TooLarge(BytesIO):
     readline = read
 
 
-async def read_body(scope: Scope, receive: Receive) -> BytesIO:
-    """The body, or TooLarge as soon as it is known to be that; the rest of it is then left unread.
+class Bodies:
+    """Reads bodies, and knows how much of them is in memory."""
 
-    A body of unknown length gets a Content-Length, which Django's request and REST framework go by.
-    """
-    limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    declared = _declared_length(scope)
-    if declared is not None and declared > limit:
-        return TooLarge()
-    body = BytesIO()
-    async with asyncio.timeout(PATIENCE):
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Gone
-            body.write(message.get("body", b""))
-            more = message.get("more_body", False) and body.tell() <= limit
-    if declared is None and body.tell():
-        scope["headers"] = [*scope["headers"], (b"content-length", b"%d" % body.tell())]
-    if body.tell() > limit:
-        return TooLarge()
-    body.seek(0)
-    return body
+    def __init__(self) -> None:
+        self._held = 0
+
+    @asynccontextmanager
+    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[BytesIO]:
+        """The body, or TooLarge as soon as it is known to be that; the rest of it is then left unread.
+
+        A body of unknown length gets a Content-Length, which Django's request and REST framework go by.
+        """
+        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        declared = _declared_length(scope)
+        body, size = BytesIO(), 0
+        more = declared is None or declared <= limit
+        try:
+            deadline = asyncio.get_running_loop().time() + PATIENCE
+            while more:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        message = await receive()
+                except TimeoutError:
+                    raise TooSlow from None
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                part = body.write(message.get("body", b""))
+                size, self._held = size + part, self._held + part
+                if self._held > ROOM:
+                    raise NoRoom
+                more = message.get("more_body", False) and size <= limit
+            if declared is None and size:
+                scope["headers"] = [*scope["headers"], (b"content-length", b"%d" % size)]
+            if max(declared or 0, size) > limit:
+                yield TooLarge()
+            else:
+                body.seek(0)
+                yield body
+        finally:
+            self._held -= size
 
 
 async def discard_rest(receive: Receive) -> None:

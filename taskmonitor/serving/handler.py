@@ -6,6 +6,7 @@ asynchronous view is run by the thread too, up to its response; what that stream
 
 import re
 from dataclasses import dataclass
+from io import BytesIO
 
 from django.core import signals
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
@@ -15,7 +16,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from taskmonitor.serving.asgi_types import Receive, Scope, Send
-from taskmonitor.serving.body import Gone, TooLarge, discard_rest, read_body
+from taskmonitor.serving.body import Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
 from taskmonitor.serving.streaming import Streams
 from taskmonitor.serving.threads import Threads
 
@@ -36,17 +37,21 @@ class Handler(BaseHandler):
         super().__init__()
         self.load_middleware()
         self._threads = Threads("request", threads)
+        self._bodies = Bodies()
         self.streams = Streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await read_body(scope, receive)
+            async with self._bodies.read(scope, receive) as body:
+                await self._serve(scope, body, receive, send)
         except Gone:
-            return
-        except TimeoutError:
-            await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
-            await send({"type": "http.response.body"})
-            return
+            pass
+        except TooSlow:
+            await _send_refusal(send, 408)
+        except NoRoom:
+            await _send_refusal(send, 503, (b"retry-after", b"1"))
+
+    async def _serve(self, scope: Scope, body: BytesIO, receive: Receive, send: Send) -> None:
         answer = await self._threads.run(lambda: self._answer(ASGIRequest(scope, body)))
         refused = isinstance(body, TooLarge)
         if refused:
@@ -76,6 +81,12 @@ class Handler(BaseHandler):
         body = response.content if isinstance(response, HttpResponse) else b""
         response.close()
         return Answer(response.status_code, _headers(response), body)
+
+
+async def _send_refusal(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:
+    headers = (*headers, (b"connection", b"close"), (b"content-length", b"0"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body"})
 
 
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:

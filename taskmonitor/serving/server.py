@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 
@@ -9,6 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from taskmonitor.asgi import Application, application
+from taskmonitor.serving.protocol import BoundedProtocol
 
 GRACE = 7  # seconds in which running requests may end
 
@@ -47,10 +49,12 @@ def serve(bound: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises again what it has caught
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each open page holds one
     config = Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

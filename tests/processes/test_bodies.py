@@ -1,11 +1,13 @@
 """Bodies that are too large, or come in an unusual way."""
 
 import json
-from contextlib import suppress
+import select
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.live import Site
+from tests.processes.eyes import eventually
 from tests.processes.http import add_job, answer, ask, connect, head
 
 LIMIT = 1_000_000
@@ -98,3 +100,29 @@ def test_answers_do_not_name_their_server(site: Site) -> None:
     assert json.loads(response.content)  # type: ignore[attr-defined]
     assert response.headers["Server"] is None
     assert response.headers["Date"]
+
+
+def test_many_large_bodies_at_once_are_not_kept_in_memory(site: Site) -> None:
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(connect(site)) for _ in range(60)]
+        for upload in uploads:
+            upload.sendall(head(site, "POST", "/api/jobs", f"Content-Length: {LIMIT}"))
+            with suppress(ConnectionResetError, BrokenPipeError):
+                upload.sendall(b"x" * (LIMIT - 1))
+        answered = eventually(lambda: len(ready := select.select(uploads, [], [], 0)[0]) >= 20 and ready)
+        assert isinstance(answered, list)
+        for refusal in map(answer, answered):
+            assert (refusal.status, refusal.headers["Retry-After"]) == (503, "1")
+    assert ask(site, "GET", "/api").status == 200
+
+
+def test_a_head_without_end_is_refused(site: Site) -> None:
+    with connect(site) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        with suppress(ConnectionResetError, BrokenPipeError):
+            for _ in range(1000):
+                connection.sendall(b"x" * 1000)
+        with suppress(ConnectionResetError):
+            assert answer(connection).status == 431
+            return
+    assert ask(site, "GET", "/api").status == 200

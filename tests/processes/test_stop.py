@@ -18,7 +18,7 @@ def test_a_signal_ends_all_of_it(own_site: Site, number: signal.Signals) -> None
     processes = descendants(own_site.process.pid)
     assert len(processes) == 5  # web, cluster; its worker, monitor and pusher
     own_site.process.send_signal(number)
-    assert own_site.process.wait(STOP_TIMEOUT) == 0
+    assert own_site.process.wait(STOP_TIMEOUT) == 0, own_site.log
     assert not [pid for pid in processes if alive(pid)]
     assert "Traceback" not in own_site.log
     assert "ERROR" not in own_site.log
@@ -34,7 +34,7 @@ def test_a_request_that_runs_is_answered_first(own_site: Site) -> None:
         time.sleep(1)
         connection.sendall(body[-1:])
         assert answer(connection).status == 201
-    assert own_site.process.wait(STOP_TIMEOUT) == 0
+    assert own_site.process.wait(STOP_TIMEOUT) == 0, own_site.log
 
 
 def test_open_streams_are_ended_well(own_site: Site) -> None:
@@ -43,10 +43,12 @@ def test_open_streams_are_ended_well(own_site: Site) -> None:
         connection.sendall(head(own_site, "GET", "/stream/", cookie))
         stream = answer(connection)
         assert stream.headers["Content-Type"] == "text/event-stream"
-        own_site.process.terminate()
         with closing(stream):
-            assert b"event: open" in stream.read()  # to an end that is marked as one, or it raises
-    assert own_site.process.wait(STOP_TIMEOUT) == 0
+            while stream.readline() != b"event: open\n":
+                pass
+            own_site.process.terminate()
+            stream.read()  # to an end that is marked as one, or it raises
+    assert own_site.process.wait(STOP_TIMEOUT) == 0, own_site.log
     assert "ERROR" not in own_site.log
 
 
@@ -69,4 +71,4 @@ def test_a_signal_to_every_process_at_once_is_one_signal(own_site: Site) -> None
     for pid in [own_site.process.pid, *descendants(own_site.process.pid)]:
         os.kill(pid, signal.SIGTERM)
     own_site.process.terminate()  # as make does, which had it too
-    assert own_site.process.wait(STOP_TIMEOUT) == 0
+    assert own_site.process.wait(STOP_TIMEOUT) == 0, own_site.log

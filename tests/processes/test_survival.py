@@ -30,6 +30,19 @@ def test_a_cluster_that_died_is_started_again_and_leaves_nothing(own_site: Site)
     assert new != cluster
 
 
+TASK = "from django_q.tasks import async_task; async_task('math.factorial', 5)"
+DONE = "from django_q.models import Success; print(Success.objects.filter(func='math.factorial').count())"
+
+
+def test_a_killed_process_of_a_cluster_holds_no_task_up(own_site: Site) -> None:
+    for which in range(3):  # its worker, monitor and pusher
+        _, cluster = web_and_cluster(own_site)
+        os.kill(children(cluster)[which], signal.SIGKILL)
+        eventually(lambda dead=cluster: not alive(dead))
+        own_site.manage("shell", "-c", TASK)
+    eventually(lambda: own_site.manage("shell", "-v", "0", "-c", DONE).strip() == "3", seconds=30)
+
+
 def test_nothing_outlives_the_first_process(own_site: Site) -> None:
     web_and_cluster(own_site)
     processes = descendants(own_site.process.pid)

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
@@ -18,10 +19,17 @@ class Command(BaseCommand):
     help = "Prepare the database, then run the web server and the workers until SIGTERM or ctrl-C."
     requires_system_checks = []  # `make test` runs them; here they would delay the first answer
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        listener = self._listen()  # kept when the web server is started again: clients only wait
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--only", choices=["web", "cluster"], help="on a host that runs one of them")
+
+    def handle(self, *args: Any, only: str | None, **options: Any) -> None:
+        services = []
+        if only != "cluster":
+            # The socket is open before and between web servers: clients wait, and are not refused.
+            services.append(Service("web server", serve, self._listen()))
+        if only != "web":
+            services.append(Service("cluster", run_cluster))
         self._prepare()
-        services = [Service("web server", serve, listener), Service("cluster", run_cluster)]
         sys.exit(0 if supervise(services) else 1)
 
     def _listen(self) -> socket.socket:
