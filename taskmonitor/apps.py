@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class TaskMonitorConfig(AppConfig):
     name = "taskmonitor"
     verbose_name = "Task Monitor"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from taskmonitor import text_index
+
+        post_migrate.connect(text_index.build, sender=self, dispatch_uid="taskmonitor.text_index")

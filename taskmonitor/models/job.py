@@ -86,6 +86,9 @@ class Job(Work):
     steps_total = models.PositiveIntegerField(default=0)
     steps_open = models.PositiveIntegerField(default=0)
     steps_bad = models.PositiveIntegerField(default=0, help_text="Steps that FAILED or were ABORTED.")
+    text_id = models.PositiveBigIntegerField(
+        null=True, editable=False, help_text="Its place in SQLite's index of descriptions."
+    )
     entities: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(
         "Entity", through="JobEntity", related_name="jobs"
     )
@@ -116,11 +119,8 @@ class Job(Work):
                 name="job_to_clear",
                 condition=Q(auto_cleared=True, cleared_at=None, end_time__isnull=False),
             ),
-            models.Index(
-                fields=["cleared_at"],
-                name="job_to_delete",
-                condition=Q(cleared_at__isnull=False, end_time__isnull=False),
-            ),
+            models.Index(fields=["cleared_at"], name="job_to_delete", condition=~Q(cleared_at=None)),
+            models.Index(fields=["text_id"], name="job_text_id", condition=~Q(text_id=None)),
         ]
 
     @property
