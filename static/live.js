@@ -79,8 +79,11 @@ function next() {
   return { fetch: first.job ? fetchList : () => fetchSteps(alike.map(({ id }) => byId(id))) };
 }
 
-// Whether an answer to another question has brought it meanwhile.
-const isDone = (unit) => Number(byId(unit.id)?.dataset.version) >= unit.version;
+// Whether an answer to another question has brought it meanwhile, or it is not shown any more.
+function isDone(unit) {
+  const row = byId(unit.id);
+  return row ? Number(row.dataset.version) >= unit.version : Boolean(unit.parent);
+}
 
 // What is out of sight waits until it is scrolled to.
 function inSight(unit) {
@@ -141,11 +144,11 @@ async function fetchFacts() {
 const fetchHistory = () => fetchInto(byId("history-rows"), byId("history-rows").dataset.fragment, "rows");
 
 // A list without rows has no table; if a job may belong on it, the whole of it is fetched.
-function refreshEmpty() {
-  if (!list() || !["none", "right", "filter"].includes(byId("empty")?.dataset.empty)) return;
-  return fetch(location.href, { redirect: "error" }).then(async (answer) => {
-    htmx.swap(list(), await answer.text(), { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
-  });
+async function refreshEmpty() {
+  if (!["none", "right", "filter"].includes(byId("empty")?.dataset.empty)) return;
+  const answer = await fetch(location.href);
+  if (answer.redirected) return location.reload();
+  htmx.swap(list(), await answer.text(), { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
 }
 
 // A page that is open for days does not grow without end.

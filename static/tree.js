@@ -40,7 +40,7 @@ export function open(row) {
   if (!canOpen(row) || isOpen(row)) return Promise.resolve();
   setOpen(row, true);
   const body = row.parentElement;
-  return fetchInto(body, row.querySelector(".toggle").dataset.level, "rows").catch(() => close(row));
+  return fetchInto(body, row.querySelector(".toggle").dataset.level, "rows").catch(() => close(document.getElementById(row.id)));
 }
 
 export function close(row) {

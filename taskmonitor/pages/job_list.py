@@ -17,7 +17,8 @@ from taskmonitor.models import Actor, Right
 from taskmonitor.pages.doors import fragment, page
 from taskmonitor.pages.rows import JobRow, job_rows
 from taskmonitor.selectors import jobs, search
-from taskmonitor.selectors.jobs import Cursor
+from taskmonitor.selectors.columns import COLUMNS, containing
+from taskmonitor.selectors.jobs import Cursor, Part
 from taskmonitor.selectors.search import Search
 from taskmonitor.selectors.state import STATES
 from taskmonitor.services.text import checked
@@ -47,17 +48,13 @@ class Filters:
         for name, value in asdict(self).items():
             checked(name, value, longest=2000)
         asked = search.parse(self.search)
-        where = asked.where
-        for column in ("status", "external"):
-            if value := getattr(self, column):
-                where &= search.COLUMNS[column](column, "=", value)
-        if self.owner == "me":
-            where &= Q(owner=actor.user_id)
-        elif self.owner:
-            where &= search.COLUMNS["owner"]("owner", "=", self.owner)
-        if self.text:
-            where &= Q(description__icontains=self.text)
-        return replace(asked, where=where)
+        for column in ("status", "external", "owner"):
+            value = getattr(self, column)
+            if (column, value) == ("owner", "me"):
+                asked = asked.also((Part(Q(owner=actor.user_id)),))
+            elif value:
+                asked = asked.also(COLUMNS[column](column, "=", value))
+        return asked.also(containing(self.text)) if self.text else asked
 
     def query(self, **more: object) -> str:
         """The part of an address that says the same, and `more`."""
@@ -132,20 +129,25 @@ def _context(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
 def _listing(actor: Actor, filters: Filters, size: int, after: str, before: str) -> Listing:
     """The page behind the position `after`, or in front of `before`, or else the first one."""
     asked = filters.parse(actor)
-    chosen = jobs.listed(actor).filter(asked.where)
+    listed = jobs.listed(actor)
     if before:
         found, more = jobs.page(
-            chosen, limit=size, after=Cursor.parse(before), oldest_first=not asked.oldest_first
+            listed,
+            limit=size,
+            after=Cursor.parse(before),
+            oldest_first=not asked.oldest_first,
+            any_of=asked.any_of,
         )
         if more:
             return _neighbours(filters, size, job_rows(found[::-1]), older=True, newer=True)
         after = ""
     found, rest = jobs.page(
-        chosen,
+        listed,
         limit=size,
         after=Cursor.parse(after) if after else None,
         oldest_first=asked.oldest_first,
         offset=0 if after else (asked.page - 1) * size,
+        any_of=asked.any_of,
     )
     listing = _neighbours(filters, size, job_rows(found), older=rest is not None, newer=bool(after))
     listing.live = not (after or asked.oldest_first or asked.page > 1)

@@ -1,0 +1,94 @@
+"""A real Chromium on a real site. A test fails if the browser's console or policy complained meanwhile."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.plugin import Plugin
+from tests.live import Site
+
+CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+SWITCHES += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is missing; Debian's package chromium brings it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def plugin(site: Site) -> Plugin:
+    return make_plugin(site, "External tasks creator")
+
+
+@pytest.fixture
+def new_plugin(site: Site) -> Callable[..., Plugin]:
+    """Makes a user of the site with the roles."""
+    return lambda *roles: make_plugin(site, *roles)
+
+
+def make_plugin(site: Site, *roles: str) -> Plugin:
+    username, password = f"plugin-{uuid4().hex[:8]}", uuid4().hex
+    site.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from django.contrib.auth.models import Group, User;"
+        f"user = User.objects.create_user({username!r}, password={password!r});"
+        f"user.groups.set(Group.objects.filter(name__in={roles!r}))",
+    )
+    return Plugin(site, username, password)
+
+
+@pytest.fixture
+def new_page(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a context of its own, logged in as the plug-in's user or as the superuser."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(
+        user: Plugin | None = None, *, at: Site = site, expected: str = "\0", **options: object
+    ) -> Page:
+        context = chromium.new_context(
+            base_url=at.url, **{"viewport": {"width": 1366, "height": 768}, **options}
+        )
+        contexts.append(context)
+        page = context.new_page()
+
+        def complain(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and expected not in message.text:
+                complaints.append(message.text)
+
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        page.goto("/login/")
+        page.get_by_label("Name").fill(user.username if user else at.username)
+        page.get_by_label("Password").fill(user.password if user else at.password)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/jobs/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
