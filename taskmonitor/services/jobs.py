@@ -73,11 +73,10 @@ def add_job(
         last_sign=now,
     )
     job.stale_at = job.stale_after(now, deadline)
-    named = sorted({_checked_entity(entity) for entity in entities})  # all link in one order: no deadlock
+    named = [_checked_entity(entity) for entity in entities]
     with writing():
         insert(job)
-        for entity in named:
-            _link(job, entity)
+        _link(job, named)
         feed.append(Event.of(job, Verb.ADDED, actor=actor, now=now, new_status=job.status))
     logger.info("Job id=%s status=%s", job.pk, job.status)
     return job
@@ -202,6 +201,14 @@ def _checked_entity(entity: EntityName) -> EntityName:
     )
 
 
-def _link(job: Job, named: EntityName) -> None:
-    entity, _ = Entity.objects.get_or_create(type=named.type, key=named.key, defaults={"name": named.name})
-    JobEntity.objects.get_or_create(job=job, entity=entity, defaults={"start_time": job.start_time})
+def _link(job: Job, named: list[EntityName]) -> None:
+    """Link the new job to what it works on, first the first named; all jobs make entities in one order: no deadlock."""
+    made: dict[tuple[str, str], Entity] = {}
+    for entity in sorted(set(named)):
+        made[entity.type, entity.key], _ = Entity.objects.get_or_create(
+            type=entity.type, key=entity.key, defaults={"name": entity.name}
+        )
+    in_order = dict.fromkeys((entity.type, entity.key) for entity in named)
+    JobEntity.objects.bulk_create(
+        JobEntity(job=job, entity=made[key], start_time=job.start_time) for key in in_order
+    )

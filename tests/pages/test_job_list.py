@@ -37,7 +37,7 @@ def many_jobs(count: int) -> list[Job]:
 def test_a_row_says_what_a_job_is(site: Site, viewer: Client) -> None:
     job = make_job(
         description="Rebuild db-02",
-        entities=[EntityName("vm", "db-02"), EntityName("vm", "web-01"), EntityName("vm", "zz")],
+        entities=[EntityName("vm", "db-02"), EntityName("disk", "vda"), EntityName("disk", "vdb")],
     )
     done = make_step(job)
     make_step(job)
