@@ -13,9 +13,11 @@ from taskmonitor.statements import Prepared
 _TOKEN = Prepared(lambda digest: AccessToken.objects.filter(digest=digest))
 _USER = Prepared(lambda key: User.objects.filter(pk=key))
 _RIGHTS = Prepared(
-    lambda user: Permission.objects.filter(
-        Q(user=user) | Q(group__user=user), content_type__app_label="taskmonitor"
-    ).values_list("codename")
+    lambda user: (
+        Permission.objects.filter(Q(user=user) | Q(group__user=user), content_type__app_label="taskmonitor")
+        .order_by()
+        .values_list("codename")
+    )
 )
 
 
