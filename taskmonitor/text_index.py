@@ -21,11 +21,11 @@ FEW = 2_000  # jobs, up to which it is better to take the ones found than to wal
 MOST_GRAMS = 20
 
 _MATCHING = "SELECT rowid FROM taskmonitor_job_text WHERE taskmonitor_job_text MATCH %s"
-_TRIGGERS = {
+_TRIGGERS = {  # NOT (.. IS NULL) as in the index `job_text_id`: SQLite would not know IS NOT NULL for the same
     "job_text_added": """
         CREATE TRIGGER job_text_added AFTER INSERT ON taskmonitor_job BEGIN
             UPDATE taskmonitor_job SET text_id = 1 + coalesce(
-                (SELECT max(text_id) FROM taskmonitor_job WHERE text_id IS NOT NULL), 0
+                (SELECT max(text_id) FROM taskmonitor_job WHERE NOT (text_id IS NULL)), 0
             ) WHERE id = new.id;
             INSERT INTO taskmonitor_job_text (rowid, description)
                 SELECT text_id, description FROM taskmonitor_job WHERE id = new.id;
