@@ -43,9 +43,13 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        request._request.body  # noqa: B018 - reads it under Django's limit of size
         self.now = timezone.now()
         self.actor = actor(self.request.user, scope=self.request.auth)
+
+    def perform_authentication(self, request: Request) -> None:
+        """As REST framework, with the body read before, under Django's limit; a CSRF token is looked for in it."""
+        request._request.body  # noqa: B018
+        super().perform_authentication(request)
 
     def options(  # type: ignore[override]  # REST framework's request
         self, request: Request, *args: Any, **kwargs: Any

@@ -134,9 +134,9 @@ class Jobs(OvirtView):
         """List jobs; all of them, or `max` with the address of the next page."""
         query = search.parse(self.parameter("search") or "")
         limit, follows = self.whole("max"), self.follows("steps", "owner")
-        found = self.detailed(selected.listed(self.actor, own_only=self.flag("filter")).filter(query.where))
+        found = self.detailed(selected.listed(self.actor, own_only=self.flag("filter")))
         if limit is None or limit > PAGE:
-            every = selected.every(found, oldest_first=query.oldest_first, size=PAGE)
+            every = selected.every(found, oldest_first=query.oldest_first, size=PAGE, any_of=query.any_of)
             pages = (self.jobs(page, follows) for page in (every if limit is None else _first(every, limit)))
             return self.streamed("jobs", "job", pages)
         after = self.parameter("after")
@@ -146,6 +146,7 @@ class Jobs(OvirtView):
             after=selected.Cursor.parse(after) if after else None,
             oldest_first=query.oldest_first,
             offset=limit * (query.page - 1),
+            any_of=query.any_of,
         )
         listed: Members = {"job": self.jobs(page, follows)}
         headers = {}
