@@ -24,6 +24,7 @@ from taskmonitor.selectors.state import STATES
 from taskmonitor.services.text import checked
 
 SIZES = (25, 50, 100)
+USUAL_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,24 @@ class Filters:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which page of a list: right behind a position or in front of one, or else the first."""
+
+    size: int
+    after: str
+    before: str
+
+    @classmethod
+    def of(cls, query: QueryDict) -> Self:
+        size = query.get("size", "")
+        return cls(
+            size=int(size) if size in map(str, SIZES) else USUAL_SIZE,
+            after=query.get("after", ""),
+            before=query.get("before", ""),
+        )
+
+
 @dataclass(slots=True)
 class Listing:
     """One page of a list, and where the pages beside it begin."""
@@ -100,16 +119,16 @@ def job_row(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse:
     left = job.cleared_at is not None or bool(
         where and not jobs.listed(actor).filter(where, pk=job_id).exists()
     )
-    [row] = job_rows([job], left=left)
-    return render(request, "taskmonitor/_job_row.html", {"row": row, "now": timezone.now()})
+    [row] = job_rows([job], timezone.now(), left=left)
+    return HttpResponse(row.html)
 
 
 def _context(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any]:
     filters = Filters.of(request.GET)
-    size = int(request.GET.get("size", "")) if request.GET.get("size", "") in map(str, SIZES) else 50
+    place = Place.of(request.GET)
     position = feed.last()
     try:
-        listing = _listing(actor, filters, size, request.GET.get("after", ""), request.GET.get("before", ""))
+        listing = _listing(actor, filters, place, now)
     except Invalid as error:
         listing = Listing(problem=str(error), empty="problem")
     return {
@@ -117,8 +136,8 @@ def _context(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
         "filters": filters,
         "filter_query": filters.query(),
         "statuses": [(status.value, shown) for status, shown in STATES.items()],
-        "sizes": [(each, "?" + filters.query(size=each), each == size) for each in SIZES],
-        "size": size,
+        "sizes": [(each, "?" + filters.query(size=each), each == place.size) for each in SIZES],
+        "size": place.size,
         "position": position,
         "now": now,
         "sees_all": actor.may(Right.VIEW_ALL),
@@ -126,38 +145,39 @@ def _context(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
     }
 
 
-def _listing(actor: Actor, filters: Filters, size: int, after: str, before: str) -> Listing:
-    """The page behind the position `after`, or in front of `before`, or else the first one."""
+def _listing(actor: Actor, filters: Filters, place: Place, now: datetime) -> Listing:
     asked = filters.parse(actor)
     listed = jobs.listed(actor)
-    if before:
+    after = place.after
+    if place.before:
         found, more = jobs.page(
             listed,
-            limit=size,
-            after=Cursor.parse(before),
+            limit=place.size,
+            after=Cursor.parse(place.before),
             oldest_first=not asked.oldest_first,
             any_of=asked.any_of,
         )
         if more:
-            return _neighbours(filters, size, job_rows(found[::-1]), older=True, newer=True)
+            return _beside(filters, place, job_rows(found[::-1], now), older=True, newer=True)
         after = ""
     found, rest = jobs.page(
         listed,
-        limit=size,
+        limit=place.size,
         after=Cursor.parse(after) if after else None,
         oldest_first=asked.oldest_first,
-        offset=0 if after else (asked.page - 1) * size,
+        offset=0 if after else (asked.page - 1) * place.size,
         any_of=asked.any_of,
     )
-    listing = _neighbours(filters, size, job_rows(found), older=rest is not None, newer=bool(after))
+    listing = _beside(filters, place, job_rows(found, now), older=rest is not None, newer=bool(after))
     listing.live = not (after or asked.oldest_first or asked.page > 1)
     if not found:
         listing.empty = _why_empty(actor, filters, bool(after))
     return listing
 
 
-def _neighbours(filters: Filters, size: int, rows: list[JobRow], *, older: bool, newer: bool) -> Listing:
-    sized = {} if size == 50 else {"size": size}
+def _beside(filters: Filters, place: Place, rows: list[JobRow], *, older: bool, newer: bool) -> Listing:
+    """The rows, and the addresses of the pages beside them."""
+    sized = {} if place.size == USUAL_SIZE else {"size": place.size}
     return Listing(
         rows,
         older="?" + filters.query(after=rows[-1].cursor, **sized) if older and rows else "",

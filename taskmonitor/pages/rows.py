@@ -1,8 +1,12 @@
 """The rows of the tree of work, as lists, job pages and live updates show them alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
+
+from django.template.loader import render_to_string
 
 from taskmonitor.models import Job, Step
 from taskmonitor.selectors import entities, state, tree
@@ -16,12 +20,24 @@ LEVEL_SIZE = 50  # steps of one level loaded at once
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job in a list. It `left` if the list's filters no longer hold for it."""
+    """One job in a list, at `now`. It `left` if the list's filters no longer hold for it.
 
-    job: Job
-    state: State
-    where: Where | None
-    left: bool = False
+    Rows with equal `looks` look the same, to everybody.
+    """
+
+    job: Job = field(compare=False)
+    where: Where | None = field(compare=False)
+    now: datetime = field(compare=False)
+    left: bool
+    looks: tuple[object, ...]
+
+    @property
+    def state(self) -> State:
+        return state.of_job(self.job)
+
+    @property
+    def html(self) -> str:
+        return _html(self)
 
     @property
     def cursor(self) -> Cursor:
@@ -65,10 +81,25 @@ class Level:
         return self.rows[-1].step.number
 
 
-def job_rows(jobs: Sequence[Job], *, left: bool = False) -> list[JobRow]:
+def job_rows(jobs: Sequence[Job], now: datetime, *, left: bool = False) -> list[JobRow]:
     """The rows of the jobs; one query."""
     where = entities.where(jobs) if jobs else {}
-    return [JobRow(job, state.of_job(job), where.get(job.pk), left) for job in jobs]
+    return [_job_row(job, where.get(job.pk), now, left) for job in jobs]
+
+
+def _job_row(job: Job, where: Where | None, now: datetime, left: bool) -> JobRow:
+    today = now.astimezone(UTC).date()
+    shown_until = today if job.ended else int(now.timestamp())  # a live one says how long it has taken
+    owner = job.owner.username if job.owner else ""
+    return JobRow(
+        job, where, now, left, (job.pk, job.version, owner, where and where.first.name, shown_until)
+    )
+
+
+@lru_cache(maxsize=1000)
+def _html(row: JobRow) -> str:
+    """A change is fetched by every open page at once, and most rows of a list are as they were."""
+    return render_to_string("taskmonitor/_job_row.html", {"row": row, "now": row.now})
 
 
 def step_level(job: Job, parent_step_id: UUID | None, *, level: int, after: int = -1) -> Level:

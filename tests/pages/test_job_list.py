@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from taskmonitor.models import Job, Role
@@ -141,16 +143,23 @@ def test_who_sees_only_their_own_is_not_asked_for_an_owner(owner: Client, viewer
 
 
 @pytest.mark.parametrize(
-    "address", ["/jobs/", "/jobs/?status=STARTED&owner=plugin&text=o&search=clone", "/jobs/rows/"]
+    ("address", "most"),
+    [
+        ("/jobs/", 6),
+        ("/jobs/rows/", 6),
+        ("/jobs/?status=STARTED&owner=plugin&text=o&search=clone", 10),  # SQLite; PostgreSQL needs 8
+    ],
 )
-def test_the_queries_of_a_list_do_not_grow(
-    address: str, viewer: Client, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_the_queries_of_a_list_do_not_grow(address: str, most: int, viewer: Client) -> None:
+    counts = set()
     for count in (1, 40):
         for job in many_jobs(count):
             make_step(job)
-        with django_assert_num_queries(7 if "owner" in address else 6):
+        with CaptureQueriesContext(connection) as queries:
             viewer.get(address)
+        counts.add(len(queries))
+    assert len(counts) == 1
+    assert max(counts) <= most
 
 
 def test_the_queries_of_a_row(

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import transaction
 from django.test import AsyncClient
 
 from taskmonitor import feed, stream
@@ -117,8 +118,9 @@ def test_a_reader_from_before_what_is_kept_begins_anew() -> None:
     make_step(gone)
     make_job()
     last = feed.last()
-    feed.forget(gone)
-    gone.delete()
+    with transaction.atomic():
+        feed.forget(gone)
+        gone.delete()
 
     async def follow() -> None:
         hub = Hub()
