@@ -38,7 +38,7 @@ class Handler(BaseHandler):
         self.load_middleware()
         self._threads = Threads("request", threads)
         self._bodies = Bodies()
-        self.streams = Streams()
+        self.streams = Streams(self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

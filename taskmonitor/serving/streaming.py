@@ -18,19 +18,17 @@ STALLED = 60  # seconds without taking anything after which a client is given up
 class Streams:
     """Sends streaming responses, no faster than each client reads and no longer than it is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, requests: Threads) -> None:
+        self._requests = requests
         self._threads = Threads("streaming", THREADS)
         self._lasting: set[asyncio.Task[None]] = set()
 
     async def send(self, response: StreamingHttpResponse, receive: Receive, send: Send) -> None:
-        """Send all parts; what ends the body is left to the caller."""
-        try:
-            if response.is_async:
-                await self._send_lasting(response, receive, send)
-            else:
-                await self._send_long(response, receive, send)
-        finally:
-            await self._threads.run(response.close)
+        """Send all parts and close the response; what ends the body is left to the caller."""
+        if response.is_async:
+            await self._send_lasting(response, receive, send)
+        else:
+            await self._send_long(response, receive, send)
 
     def end_lasting(self) -> None:
         """Let each lasting stream end well now, as if its client had left."""
@@ -54,6 +52,7 @@ class Streams:
             self._lasting.discard(relaying)
             relaying.cancel()
             watching.cancel()
+            await self._requests.run(response.close)
         if not relaying.cancelled():
             relaying.result()
 
@@ -62,10 +61,13 @@ class Streams:
 
         def iterate() -> None:
             close_old_connections()
-            for chunk in _gathered(response):
-                if gone.is_set():
-                    return
-                asyncio.run_coroutine_threadsafe(_send_part(send, chunk), loop).result(STALLED)
+            try:
+                for chunk in _gathered(response):
+                    if gone.is_set():
+                        return
+                    asyncio.run_coroutine_threadsafe(_send_part(send, chunk), loop).result(STALLED)
+            finally:
+                response.close()
 
         watching = asyncio.create_task(_when_gone(receive, gone.set))
         try:
