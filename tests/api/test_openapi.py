@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ from jsonschema import Draft4Validator, FormatChecker
 from api.schema import document
 from taskmonitor.models import Role
 from tests.factories import make_job, make_step, make_user
+from tests.live import ROOT
 
 Schema = dict[str, Any]
 PREFIXES = ["/api", "/api/v3", "/api/v4", "/ovirt-engine/api", "/ovirt-engine/api/v3", "/ovirt-engine/api/v4"]
@@ -58,6 +60,11 @@ def test_it_has_every_route_and_method_and_nothing_else(described: Schema) -> No
 def test_it_is_valid_and_made_without_a_warning(described: Schema) -> None:
     validate_schema(described)
     assert not GENERATOR_STATS
+
+
+def test_its_version_is_that_of_the_project(described: Schema) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert described["info"]["version"] == project["version"]
 
 
 @pytest.mark.mission("S42", "S73")
