@@ -1,5 +1,6 @@
 """Settings. A deployment speaks through the environment; a fresh clone needs none of it (docs/operators.md)."""
 
+import logging
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -237,10 +238,16 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {"TITLE": "Task Monitor", "VERSION": "0.1.0"}
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise SystemExit(f"LOG_LEVEL cannot be {LOG_LEVEL!r}; it is DEBUG, INFO, WARNING, ERROR or CRITICAL")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {  # what these say of themselves is news only to who looks for a fault
+        name: {} if LOG_LEVEL == "DEBUG" else {"level": "WARNING"} for name in ("django-q", "uvicorn.error")
+    },
 }

@@ -59,7 +59,8 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "eighty"), ("WORKERS", "many"), ("DATABASE_URL", "gopher://db/x")]
+    ("name", "value"),
+    [("PORT", "eighty"), ("WORKERS", "many"), ("LOG_LEVEL", "loud"), ("DATABASE_URL", "gopher://db/x")],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
     assert name in refused(start(tmp_path, **{name: value}), tmp_path)
