@@ -4,7 +4,8 @@ Django makes a query's SQL anew each time, which takes ten to thirty times as lo
 it. The few statements that every request runs are made once here, from the same querysets and fields.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
@@ -118,3 +119,23 @@ def _insertion(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
     names = ", ".join(f'"{field.column}"' for field in fields)
     places = ", ".join(["%s"] * len(fields))
     return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places})', fields  # noqa: S608 - names of ours
+
+
+@contextmanager
+def planned_afresh() -> Iterator[None]:
+    """Within it, PostgreSQL plans each query for its own values.
+
+    A prepared statement gets one plan for average values, which walks a list of a million to its end for
+    the one owner, or word, that has hardly any jobs.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        yield
+        return
+    database.ensure_connection()
+    raw: Any = database.connection
+    threshold, raw.prepare_threshold = raw.prepare_threshold, None
+    try:
+        yield
+    finally:
+        raw.prepare_threshold = threshold

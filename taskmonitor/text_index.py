@@ -1,35 +1,40 @@
 """What makes a text within a description quick to find among a million (docs/decisions/0003-text-search.md).
 
-SQLite: an FTS5 table of trigrams, kept by triggers; `Job.text_id` is a job's place in it. PostgreSQL: a GIN
-index of trigrams, if its extension pg_trgm may be had. Either only helps: without it the answers are the
-same, and slower. It is made after each migration, for a change of the job's table takes SQLite's triggers away.
+SQLite: an FTS5 table of trigrams, kept by triggers. Its rows are numbered in the order of lists, by start time,
+so that it gives the newest jobs first, however many there are. PostgreSQL: a GIN index of trigrams, if its
+extension pg_trgm may be had. Either only helps: without it the answers are the same, and slower. It is made
+after each migration, for a change of the job's table takes SQLite's triggers away.
 """
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from django.apps.registry import Apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connection, transaction
-from django.db.models import BooleanField, Q
-from django.db.models.expressions import RawSQL
 
 logger = logging.getLogger(__name__)
 
 GRAM = 3  # letters; less than that is in no index
-FEW = 2_000  # jobs, up to which it is better to take the ones found than to walk down the list
 MOST_GRAMS = 20
+SLOTS = 65_536  # numbers that a second has; jobs beyond that take those of the seconds after it
 
+_FIRST_PLACE = f"{SLOTS} * CAST(strftime('%%s', substr(new.start_time, 1, 19)) AS INTEGER)"
 _MATCHING = "SELECT rowid FROM taskmonitor_job_text WHERE taskmonitor_job_text MATCH %s"
 _TRIGGERS = {  # NOT (.. IS NULL) as in the index `job_text_id`: SQLite would not know IS NOT NULL for the same
-    "job_text_added": """
+    "job_text_added": f"""
         CREATE TRIGGER job_text_added AFTER INSERT ON taskmonitor_job BEGIN
-            UPDATE taskmonitor_job SET text_id = 1 + coalesce(
-                (SELECT max(text_id) FROM taskmonitor_job WHERE NOT (text_id IS NULL)), 0
-            ) WHERE id = new.id;
+            UPDATE taskmonitor_job SET text_id = coalesce((
+                SELECT max(text_id) + 1 FROM taskmonitor_job
+                WHERE text_id BETWEEN {_FIRST_PLACE} AND {_FIRST_PLACE} + {SLOTS - 1}
+            ), {_FIRST_PLACE}) WHERE id = new.id;
+            UPDATE taskmonitor_job SET text_id = (
+                SELECT max(text_id) + 1 FROM taskmonitor_job WHERE NOT (text_id IS NULL)
+            ) WHERE id = new.id AND text_id = {_FIRST_PLACE} + {SLOTS};
             INSERT INTO taskmonitor_job_text (rowid, description)
                 SELECT text_id, description FROM taskmonitor_job WHERE id = new.id;
-        END""",
+        END""",  # noqa: S608 - numbers of ours
     "job_text_deleted": """
         CREATE TRIGGER job_text_deleted AFTER DELETE ON taskmonitor_job WHEN old.text_id IS NOT NULL BEGIN
             INSERT INTO taskmonitor_job_text (taskmonitor_job_text, rowid, description)
@@ -38,11 +43,12 @@ _TRIGGERS = {  # NOT (.. IS NULL) as in the index `job_text_id`: SQLite would no
 }
 _REBUILD = [
     "INSERT INTO taskmonitor_job_text (taskmonitor_job_text) VALUES ('delete-all')",
-    """
-    UPDATE taskmonitor_job SET text_id = ordered.number FROM (
-        SELECT id, row_number() OVER (ORDER BY start_time, id) AS number FROM taskmonitor_job
+    f"""
+    UPDATE taskmonitor_job SET text_id = ordered.place FROM (
+        SELECT id, number + max({_FIRST_PLACE} - number) OVER (ORDER BY number) AS place
+        FROM (SELECT *, row_number() OVER (ORDER BY start_time, id) AS number FROM taskmonitor_job) AS new
     ) AS ordered WHERE ordered.id = taskmonitor_job.id
-    """,
+    """,  # noqa: S608 - numbers of ours
     """
     INSERT INTO taskmonitor_job_text (rowid, description)
         SELECT text_id, description FROM taskmonitor_job ORDER BY text_id
@@ -65,34 +71,44 @@ def build(*, apps: Apps | None = None, **_: Any) -> None:
         logger.warning("No index of descriptions, so searching them is slow: %s", problem)
 
 
-def narrowed(pattern: str) -> Q:
-    """A filter that every job passes whose description is like `pattern`, and few others do; or an empty one.
+def expression(pattern: str) -> str:
+    """What `places` is asked for the texts between the `*` of the pattern; empty if it would not help.
 
     PostgreSQL's planner finds its index, and whether it helps, by itself.
     """
-    grams = _grams(pattern)
-    if connection.vendor != "sqlite" or not grams:
-        return Q()
-    expression = " AND ".join('"' + gram.replace('"', '""') + '"' for gram in grams)
+    if connection.vendor != "sqlite":
+        return ""
+    texts = pattern.split("*")
+    grams = dict.fromkeys(
+        text[start : start + GRAM] for text in texts for start in range(len(text) - GRAM + 1)
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'taskmonitor_job_text'")
         if not cursor.fetchone():
-            return Q()
-        cursor.execute(f"SELECT count(*) FROM ({_MATCHING} LIMIT {FEW + 1})", [expression])  # noqa: S608 - ours
-        [found] = cursor.fetchone()
-    if found > FEW:
-        return Q()
-    among = RawSQL(f"taskmonitor_job.text_id IN ({_MATCHING})", [expression], BooleanField())  # noqa: S611 - ours
-    return Q(among)
+            return ""
+    return " AND ".join('"' + gram.replace('"', '""') + '"' for gram in list(grams)[:MOST_GRAMS])
 
 
-def _grams(pattern: str) -> list[str]:
-    """The first trigrams of the texts between the `*` of the pattern."""
-    texts = pattern.split("*")
-    grams = dict.fromkeys(
-        text[place : place + GRAM] for text in texts for place in range(len(text) - GRAM + 1)
-    )
-    return list(grams)[:MOST_GRAMS]
+def places(expression: str, *, behind: int | None, oldest_first: bool, limit: int) -> list[int]:
+    """The next `text_id`s of jobs that may match, in the order of the list; all that do match are among them."""
+    sign, direction = (">", "ASC") if oldest_first else ("<", "DESC")
+    bound = "" if behind is None else f"AND rowid {sign} {behind}"
+    with connection.cursor() as cursor:
+        cursor.execute(  # numbers and words of ours beside the expression
+            f"{_MATCHING} {bound} ORDER BY rowid {direction} LIMIT {limit}",
+            [expression],
+        )
+        return [place for (place,) in cursor.fetchall()]
+
+
+def before_second(time: datetime) -> int:
+    """The place in front of those of all jobs that start in the same second or later."""
+    return int(time.timestamp()) * SLOTS - 1
+
+
+def second_of(place: int) -> int:
+    """The second since 1970 that the place belongs to; a job there starts in it, or shortly before."""
+    return place // SLOTS
 
 
 def _build_sqlite() -> None:
@@ -106,9 +122,9 @@ def _build_sqlite() -> None:
             "description, content='', detail=none, columnsize=0, tokenize='trigram')"
         )
         for name in missing:
-            cursor.execute(_TRIGGERS[name])
+            cursor.execute(_TRIGGERS[name], [])
         for statement in _REBUILD:
-            cursor.execute(statement)
+            cursor.execute(statement, [])
 
 
 def _build_postgresql() -> None:

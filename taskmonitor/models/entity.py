@@ -1,6 +1,7 @@
 """What work is done on: a virtual machine, a disk, a host; anything that a plug-in gives a type and an id."""
 
 from django.db import models
+from django.db.models.functions import Upper
 
 from taskmonitor.models.job import Job
 
@@ -10,11 +11,15 @@ class Entity(models.Model):
 
     type = models.CharField(max_length=50)
     key = models.CharField(max_length=255, help_text="Its id, as the plug-in that owns it writes it.")
-    name = models.CharField(max_length=255, db_index=True)
+    name = models.CharField(max_length=255)
 
     class Meta:
         verbose_name_plural = "entities"
         constraints = [models.UniqueConstraint(fields=["type", "key"], name="entity_key")]
+        indexes = [
+            models.Index(Upper("name"), name="entity_by_name"),
+            models.Index(Upper("key"), name="entity_by_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.name}"

@@ -67,7 +67,7 @@ class Job(Work):
         related_name="jobs",
         db_index=False,
     )
-    correlation_id = models.CharField(max_length=50, db_index=True)
+    correlation_id = models.CharField(max_length=50)
     auto_cleared = models.BooleanField(
         default=False, help_text="The clean-up may clear it some time after its end."
     )
@@ -109,15 +109,21 @@ class Job(Work):
                 fields=["owner", "start_time", "id"], name="job_by_owner", condition=Q(cleared_at=None)
             ),
             models.Index(
+                fields=["owner", "status", "start_time", "id"],
+                name="job_by_owner_status",
+                condition=Q(cleared_at=None),
+            ),
+            models.Index(
                 fields=["external", "start_time", "id"], name="job_by_external", condition=Q(cleared_at=None)
             ),
             models.Index(
                 fields=["stale_at"], name="job_stale", condition=Q(status=Status.STARTED) & ~Q(stale_at=None)
             ),
+            models.Index(fields=["correlation_id"], name="job_correlation"),
             models.Index(
-                fields=["end_time"],
-                name="job_to_clear",
-                condition=Q(auto_cleared=True, cleared_at=None, end_time__isnull=False),
+                fields=["auto_cleared", "end_time"],
+                name="job_ended",
+                condition=Q(cleared_at=None, end_time__isnull=False),
             ),
             models.Index(fields=["cleared_at"], name="job_to_delete", condition=~Q(cleared_at=None)),
             models.Index(fields=["text_id"], name="job_text_id", condition=~Q(text_id=None)),

@@ -1,27 +1,21 @@
-"""What a condition on each column of the search language means.
-
-The answer is the parts of the list that meet it. Each is made so that neither database walks far for it,
-whether it is met often, seldom or never (docs/decisions/0003-text-search.md).
-"""
+"""What a condition on each column of the search language means: the parts of the list that meet it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import product
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import CharField, Q, QuerySet, TextField
-from django.db.models.lookups import IContains
+from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 
 from taskmonitor import text_index
 from taskmonitor.errors import Invalid
 from taskmonitor.lifecycle import LIVE, Status
 from taskmonitor.models import Entity, Job, JobEntity
-from taskmonitor.selectors.jobs import Part
-from taskmonitor.text_index import FEW
+from taskmonitor.selectors.expressions import like
+from taskmonitor.selectors.jobs import FEW, Part
 
 Parts = tuple[Part, ...]
 
@@ -29,23 +23,13 @@ MOST_PARTS = 12  # that are asked for one by one
 SKEW = timedelta(days=1)  # by which clocks may have made an end earlier than a start
 
 
-class Like(IContains):
-    """The field equals a text in which `*` stands for any text. A regular expression could run for ever."""
-
-    param_pattern = "%s"
-
-    def process_rhs(self, compiler: Any, connection: Any) -> Any:
-        sql, (value, *rest) = super().process_rhs(compiler, connection)
-        return sql, [str(value).replace("*", "%"), *rest]
-
-
-CharField.register_lookup(Like, "like")
-TextField.register_lookup(Like, "like")
-
-
 def all_of(some: Parts, others: Parts) -> Parts:
     """The parts of what is in `some` and in `others`."""
-    return _bounded(tuple(one & other for one, other in product(some, others)))
+    parts = tuple(one & other for one, other in product(some, others))
+    if len(parts) <= MOST_PARTS:
+        return parts
+    either = reduce(Q.__or__, (part.filter() for part in parts))
+    return (Part(either, bounded=any(part.bounded for part in parts)),)
 
 
 def containing(text: str) -> Parts:
@@ -53,11 +37,10 @@ def containing(text: str) -> Parts:
     return _described(f"*{text}*")
 
 
-def _bounded(parts: Parts) -> Parts:
-    if len(parts) <= MOST_PARTS:
-        return parts
-    bounded = any(part.bounded for part in parts)
-    return (Part(reduce(Q.__or__, (part.filter() for part in parts)), bounded=bounded),)
+def _described(pattern: str) -> Parts:
+    if max(map(len, pattern.split("*"))) < text_index.GRAM:
+        return (Part(like("description", pattern), bounded=True),)
+    return (Part(text=pattern),)
 
 
 def _only(name: str, sign: str) -> bool:
@@ -67,23 +50,30 @@ def _only(name: str, sign: str) -> bool:
     return sign == "="
 
 
-def _like(field: str, value: str) -> Q:
-    """The field equals `value` whatever the letter case, with `*` for any text."""
-    return Q(**{f"{field}__{'like' if '*' in value else 'iexact'}": value})
-
-
-def _described(pattern: str) -> Parts:
-    short = max(map(len, pattern.split("*"))) < text_index.GRAM
-    return (Part(_like("description", pattern) & text_index.narrowed(pattern), bounded=short),)
+def _narrowed(where: Q, *candidates: QuerySet[Job]) -> Parts:
+    """The part that meets `where`; looked for among the candidates, which are all that can, if they are few."""
+    among, left = Q(), FEW
+    for jobs in candidates:
+        keys = jobs.filter(cleared_at=None).order_by().values("pk")[: left + 1]
+        left -= keys.count()
+        if left < 0:
+            return (Part(where),)
+        among |= Q(pk__in=keys)
+    return (Part(where & among, few=True),)
 
 
 def _text(name: str, sign: str, value: str) -> Parts:
-    return _described(value) if _only(name, sign) else (Part(~_like(name, value)),)
+    return _described(value) if _only(name, sign) else (Part(~like(name, value)),)
 
 
 def _exact(name: str, sign: str, value: str) -> Parts:
     where = Q(**{name: value})
     return (Part(where if _only(name, sign) else ~where),)
+
+
+def _correlation(name: str, sign: str, value: str) -> Parts:
+    where = Q(correlation_id=value)
+    return _narrowed(where, Job.objects.filter(where)) if _only(name, sign) else (Part(~where),)
 
 
 def _status(name: str, sign: str, value: str) -> Parts:
@@ -93,14 +83,23 @@ def _status(name: str, sign: str, value: str) -> Parts:
     return tuple(Part(Q(status=status)) for status in Status.values if (status == value.upper()) == only)
 
 
-def _truth(name: str, sign: str, value: str) -> Parts:
+def _truth(name: str, sign: str, value: str) -> bool:
     if value.lower() not in ("true", "false"):
         raise Invalid("search", f"{name} is true or false, not {value}.")
-    return (Part(Q(**{name: (value.lower() == "true") == _only(name, sign)})),)
+    return (value.lower() == "true") == _only(name, sign)
+
+
+def _external(name: str, sign: str, value: str) -> Parts:
+    where = Q(external__in=[_truth(name, sign, value)])  # SQLite has no index for NOT external
+    return _narrowed(where, Job.objects.filter(where))
+
+
+def _auto_cleared(name: str, sign: str, value: str) -> Parts:
+    return (Part(Q(auto_cleared=_truth(name, sign, value))),)
 
 
 def _owner(name: str, sign: str, value: str) -> Parts:
-    owners = User.objects.filter(_like("username", value)).values("pk")
+    owners = User.objects.filter(like("username", value)).values("pk")
     if not _only(name, sign):
         return (Part(~Q(owner__in=owners)),)
     keys = [owner["pk"] for owner in owners[: MOST_PARTS + 1]]
@@ -110,7 +109,7 @@ def _owner(name: str, sign: str, value: str) -> Parts:
 
 
 def _entity(name: str, sign: str, value: str) -> Parts:
-    entities = Entity.objects.filter(_like("name", value) | _like("key", value)).values("pk")
+    entities = Entity.objects.filter(like("name", value) | like("key", value)).values("pk")
     linked = Q(pk__in=JobEntity.objects.filter(entity__in=entities).values("job"))
     if not _only(name, sign):
         return (Part(~linked),)
@@ -125,70 +124,53 @@ def _identifier(name: str, sign: str, value: str) -> Parts:
         where = Q(pk=UUID(value))
     except ValueError:
         raise Invalid("search", f"{name} {value} is not a UUID.") from None
-    return (Part(where if _only(name, sign) else ~where),)
+    return (Part(where, few=True) if _only(name, sign) else Part(~where),)
 
 
 def _instant(name: str, sign: str, value: str) -> Parts:
-    try:
-        instant = _read_instant(value)
-    except (ValueError, OverflowError):  # no such day; or beyond the years 1 to 9999 in UTC
-        instant = None
-    if instant is None:
-        raise Invalid("search", f"{name} {value} is not a time such as 2026-11-21 or 2026-11-21T10:00:00Z.")
+    instant = _read_instant(name, value)
     lookup = {"=": "", "!=": "", "<": "__lt", "<=": "__lte", ">": "__gt", ">=": "__gte"}[sign]
     where = Q(**{name + lookup: instant})
     if sign == "!=":
         return (Part(~where),)
-    return (Part(where if name == "start_time" else where & _near(name, sign, instant)),)
-
-
-def _near(name: str, sign: str, instant: datetime) -> Q:
-    """What is true besides of a job that ended, or was last updated, that long before or after the instant."""
+    if name == "start_time":
+        return (Part(where),)
     if sign in ("<", "<="):
-        return Q(start_time__lte=_shifted(instant, SKEW))
-    ended = Job.objects.filter(auto_cleared__in=(True, False), end_time__gte=instant)
-    live = Job.objects.filter(status__in=LIVE, last_updated__gte=instant)
-    return few(ended) if name == "end_time" else few(ended, live)
+        return (Part(where & Q(start_time__lte=_a_day_after(instant))),)
+    ended = Job.objects.filter(auto_cleared__in=[True, False], end_time__gte=instant)
+    if name == "end_time":
+        return _narrowed(where, ended)
+    return _narrowed(where, ended, Job.objects.filter(status__in=LIVE, last_updated__gte=instant))
 
 
-def few(*candidates: QuerySet[Job]) -> Q:
-    """That a job is among the candidates, if these are few; nothing if they are many."""
-    where = Q()
-    left = FEW
-    for jobs in candidates:
-        keys = jobs.filter(cleared_at=None).order_by().values("pk")[: left + 1]
-        left -= keys.count()
-        if left < 0:
-            return Q()
-        where |= Q(pk__in=keys)
-    return where
-
-
-def _shifted(instant: datetime, by: timedelta) -> datetime:
+def _a_day_after(instant: datetime) -> datetime:
     try:
-        return instant + by
+        return instant + SKEW
     except OverflowError:
         return instant
 
 
-def _read_instant(value: str) -> datetime | None:
-    day = parse_date(value)
-    instant = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else parse_datetime(value)
-    if instant and not instant.tzinfo:
-        return instant.replace(tzinfo=UTC)
-    return instant and instant.astimezone(UTC)
+def _read_instant(name: str, value: str) -> datetime:
+    try:
+        day = parse_date(value)
+        instant = datetime(day.year, day.month, day.day) if day else parse_datetime(value)  # noqa: DTZ001
+        if instant:
+            return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no such day; or beyond the years 1 to 9999 in UTC
+        pass
+    raise Invalid("search", f"{name} {value} is not a time such as 2026-11-21 or 2026-11-21T10:00:00Z.")
 
 
 COLUMNS: dict[str, Callable[[str, str, str], Parts]] = {
     "id": _identifier,
     "description": _text,
     "status": _status,
-    "external": _truth,
-    "auto_cleared": _truth,
+    "external": _external,
+    "auto_cleared": _auto_cleared,
     "owner": _owner,
     "entity": _entity,
     "action_type": _exact,
-    "correlation_id": _exact,
+    "correlation_id": _correlation,
     "start_time": _instant,
     "end_time": _instant,
     "last_updated": _instant,

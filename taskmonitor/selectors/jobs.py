@@ -1,16 +1,20 @@
 """Which jobs somebody sees, and the pages of a list."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from taskmonitor import text_index
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import Actor, Job, JobEntity, Right, Step
+from taskmonitor.selectors.expressions import Computed, like
+from taskmonitor.statements import planned_afresh
 
 
 def listed(actor: Actor, *, own_only: bool = False) -> QuerySet[Job]:
@@ -62,33 +66,52 @@ class Cursor:
 
 
 EVERYTHING = Q()
+FEW = 2_000  # jobs, up to which it is better to take the ones there are than to walk down a list
+FARTHEST = 10_000  # jobs that a bounded part looks at
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a list that one index gives in order.
+    """A part of a list that a database finds in order, and quickly whether it is large, small or empty.
 
-    With `entity`, its key, the part is cut out of that entity's history. A filter that no index helps is
-    `bounded`: it looks at the newest jobs only.
+    An `entity`, by its key, or a `text` of descriptions, in which `*` stands for any text, says where to look;
+    a part that is `few` is looked for at once and sorted then. A filter that no index helps is `bounded`: it
+    looks at the newest jobs only.
     """
 
     where: Q = EVERYTHING
     entity: int | None = None
+    text: str | None = None
+    few: bool = False
     bounded: bool = False
 
     def __and__(self, other: Self) -> Self:
-        where = self.where & (other.filter() if self.entity else other.where)
-        return type(self)(where, self.entity or other.entity, self.bounded or other.bounded)
+        where = self.where & other.where
+        if self.entity and other.entity:
+            where &= other.on_entity()
+        if self.text and other.text:
+            where &= other.with_text()
+        return type(self)(
+            where,
+            self.entity or other.entity,
+            self.text or other.text,
+            self.few or other.few,
+            self.bounded or other.bounded,
+        )
 
     def filter(self) -> Q:
         """The part as a filter, to be used in any order."""
-        if self.entity is None:
-            return self.where
-        return self.where & Q(Exists(JobEntity.objects.filter(job=OuterRef("pk"), entity=self.entity)))
+        return self.where & self.on_entity() & self.with_text()
+
+    def on_entity(self) -> Q:
+        links = JobEntity.objects.filter(job=OuterRef("pk"), entity=self.entity)
+        return Q(Exists(links)) if self.entity else EVERYTHING
+
+    def with_text(self) -> Q:
+        return like("description", self.text) if self.text else EVERYTHING
 
 
 ALL = (Part(),)
-FARTHEST = 10_000  # jobs that a bounded part looks at
 
 
 def page(
@@ -105,13 +128,12 @@ def page(
     The jobs are those in any of the parts. Each part is asked for by itself, since no database walks
     several indexes at once in the order of the list.
     """
-    wanted = offset + limit + 1
-    parts = [_in_order(jobs, part, after, oldest_first)[:wanted] for part in any_of]
-    together = {job.pk: job for part in parts for job in part}.values()
-    found = list(together)
-    if len(parts) > 1:
-        found.sort(key=lambda job: (job.start_time, job.pk), reverse=not oldest_first)
-    found = found[offset:wanted]
+    with planned_afresh():
+        found = _merged(
+            [_Walk(jobs, part, after, oldest_first).first(offset + limit + 1) for part in any_of],
+            oldest_first,
+        )
+    found = found[offset : offset + limit + 1]
     more = len(found) > limit > 0
     return found[:limit], Cursor.behind(found[limit - 1]) if more else None
 
@@ -128,21 +150,98 @@ def every(
             return
 
 
-def _in_order(jobs: QuerySet[Job], part: Part, after: Cursor | None, oldest_first: bool) -> QuerySet[Job]:
-    time, key = ("jobentity__start_time", "jobentity__job_id") if part.entity else ("start_time", "id")
-    where = part.where
-    if part.entity:
-        where &= Q(jobentity__entity=part.entity)
-    if part.bounded:
-        where &= _newest(jobs)
-    if after:
-        word = "gt" if oldest_first else "lt"
-        where &= Q(**{f"{time}__{word}e": after.start_time})  # lets the index begin at the right place
-        where &= Q(**{f"{time}__{word}": after.start_time}) | Q(
-            **{time: after.start_time, f"{key}__{word}": after.job_id}
+def _merged(lists: list[list[Job]], oldest_first: bool) -> list[Job]:
+    if len(lists) == 1:
+        return lists[0]
+    jobs = {job.pk: job for found in lists for job in found}.values()
+    return sorted(jobs, key=lambda job: (job.start_time, job.pk), reverse=not oldest_first)
+
+
+class _Walk:
+    """One part of a list, in order from one place on."""
+
+    def __init__(self, jobs: QuerySet[Job], part: Part, after: Cursor | None, oldest_first: bool) -> None:
+        self.jobs, self.part, self.after, self.oldest_first = jobs, part, after, oldest_first
+
+    def first(self, number: int) -> list[Job]:
+        """The first jobs of the part, as many as there are and no more than asked for."""
+        part = self.part
+        if part.few:
+            return self.sorted(number)
+        if part.entity or part.text:
+            if is_few(self.jobs.filter(part.where)):
+                return self.sorted(number)
+            expression = text_index.expression(part.text) if part.text else ""
+            if part.entity and not (expression and self.is_long_history()):
+                return self.of_entity(number)
+            if expression:
+                return self.with_text(expression, number)
+        where = part.filter()
+        if part.bounded:
+            where &= _newest(self.jobs)
+        ordered = self.jobs.filter(where & self.behind("start_time", "id"))
+        return list(ordered.order_by(*self.order("start_time", "id"))[:number])
+
+    def sorted(self, number: int) -> list[Job]:
+        """By finding all first; SQLite would rather follow an index that is in order already, however long."""
+        found = self.jobs.filter(self.part.filter() & self.behind("start_time", "id"))
+        if connection.vendor == "sqlite":
+            found = found.alias(time=Computed("start_time"), key=Computed("id"))
+            return list(found.order_by(*self.order("time", "key"))[:number])
+        return list(found.order_by(*self.order("start_time", "id"))[:number])
+
+    def is_long_history(self) -> bool:
+        return JobEntity.objects.filter(entity=self.part.entity)[: FEW + 1].count() > FEW
+
+    def of_entity(self, number: int) -> list[Job]:
+        """By the entity's history, which is in the order of the list."""
+        time, key = "jobentity__start_time", "jobentity__job_id"
+        where = self.part.where & self.part.with_text() & Q(jobentity__entity=self.part.entity)
+        return list(
+            self.jobs.filter(where & self.behind(time, key)).order_by(*self.order(time, key))[:number]
         )
-    sign = "" if oldest_first else "-"
-    return jobs.filter(where).order_by(sign + time, sign + key)
+
+    def with_text(self, expression: str, number: int) -> list[Job]:
+        """By the index of texts, which is in the order of the list but for what starts in one second."""
+        found: list[Job] = []
+        rest = self.jobs.filter(self.part.filter() & self.behind("start_time", "id"))
+        behind, size = self.first_place(), number
+        while True:
+            places = text_index.places(expression, behind=behind, oldest_first=self.oldest_first, limit=size)
+            found += rest.filter(text_id__in=places)
+            if len(places) < size or sum(map(self.is_before(places[-1]), found)) >= number:
+                return _merged([found, []], self.oldest_first)[:number]
+            behind, size = places[-1], min(4 * size, FEW)
+
+    def first_place(self) -> int | None:
+        if self.after is None:
+            return None
+        if self.oldest_first:
+            return text_index.before_second(self.after.start_time)
+        return text_index.before_second(self.after.start_time + timedelta(seconds=1)) + 1
+
+    def is_before(self, place: int) -> Callable[[Job], bool]:
+        """Whether a job stands in the list before all whose places come behind `place`."""
+        second = text_index.second_of(place)
+        if self.oldest_first:
+            return lambda job: job.start_time.timestamp() < second
+        return lambda job: job.start_time.timestamp() >= second + 1
+
+    def behind(self, time: str, key: str) -> Q:
+        if self.after is None:
+            return EVERYTHING
+        word = "gt" if self.oldest_first else "lt"
+        return Q(**{f"{time}__{word}e": self.after.start_time}) & (  # lets the index begin at the right place
+            Q(**{f"{time}__{word}": self.after.start_time})
+            | Q(**{time: self.after.start_time, f"{key}__{word}": self.after.job_id})
+        )
+
+    def order(self, time: str, key: str) -> tuple[str, str]:
+        return (time, key) if self.oldest_first else (f"-{time}", f"-{key}")
+
+
+def is_few(jobs: QuerySet[Job]) -> bool:
+    return jobs.order_by()[: FEW + 1].count() <= FEW
 
 
 def _newest(jobs: QuerySet[Job]) -> Q:

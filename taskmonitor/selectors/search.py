@@ -16,6 +16,7 @@ from django.db.models import Q
 from taskmonitor.errors import Invalid
 from taskmonitor.selectors.columns import COLUMNS, Parts, all_of, containing
 from taskmonitor.selectors.jobs import ALL
+from taskmonitor.statements import planned_afresh
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>"[^"]*")|(?P<sign>!=|<=|>=|[=<>()])|(?P<word>(?:[^\s"=<>()!]|!(?!=))+))"""
@@ -51,7 +52,8 @@ def parse(query: str) -> Search:
         raise Invalid("search", f"has {len(query)} characters; at most {_LONGEST} are read.")
     if found := _UNREADABLE.search(query):
         raise Invalid("search", f"has the character U+{ord(found[0]):04X} at position {found.start()}.")
-    return _Parser(query).search()
+    with planned_afresh():
+        return _Parser(query).search()
 
 
 class _Parser:
