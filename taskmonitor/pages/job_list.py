@@ -14,8 +14,9 @@ from django.utils import timezone
 from taskmonitor import feed
 from taskmonitor.errors import Invalid
 from taskmonitor.models import Actor, Right
+from taskmonitor.pages import rows
 from taskmonitor.pages.doors import fragment, page
-from taskmonitor.pages.rows import JobRow, job_rows
+from taskmonitor.pages.rows import JobRow
 from taskmonitor.selectors import jobs, search
 from taskmonitor.selectors.columns import COLUMNS, containing
 from taskmonitor.selectors.jobs import Cursor, Part
@@ -119,8 +120,7 @@ def job_row(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse:
     left = job.cleared_at is not None or bool(
         where and not jobs.listed(actor).filter(where, pk=job_id).exists()
     )
-    [row] = job_rows([job], timezone.now(), left=left)
-    return HttpResponse(row.html)
+    return HttpResponse(rows.job_row(job, timezone.now(), left=left).html)
 
 
 def _context(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _listing(actor: Actor, filters: Filters, place: Place, now: datetime) -> Lis
             any_of=asked.any_of,
         )
         if more:
-            return _beside(filters, place, job_rows(found[::-1], now), older=True, newer=True)
+            return _beside(filters, place, rows.job_rows(found[::-1], now), older=True, newer=True)
         after = ""
     found, rest = jobs.page(
         listed,
@@ -168,20 +168,20 @@ def _listing(actor: Actor, filters: Filters, place: Place, now: datetime) -> Lis
         offset=0 if after else (asked.page - 1) * place.size,
         any_of=asked.any_of,
     )
-    listing = _beside(filters, place, job_rows(found, now), older=rest is not None, newer=bool(after))
+    listing = _beside(filters, place, rows.job_rows(found, now), older=rest is not None, newer=bool(after))
     listing.live = not (after or asked.oldest_first or asked.page > 1)
     if not found:
         listing.empty = _why_empty(actor, filters, bool(after))
     return listing
 
 
-def _beside(filters: Filters, place: Place, rows: list[JobRow], *, older: bool, newer: bool) -> Listing:
+def _beside(filters: Filters, place: Place, shown: list[JobRow], *, older: bool, newer: bool) -> Listing:
     """The rows, and the addresses of the pages beside them."""
     sized = {} if place.size == USUAL_SIZE else {"size": place.size}
     return Listing(
-        rows,
-        older="?" + filters.query(after=rows[-1].cursor, **sized) if older and rows else "",
-        newer="?" + filters.query(before=rows[0].cursor, **sized) if newer and rows else "",
+        shown,
+        older="?" + filters.query(after=shown[-1].cursor, **sized) if older and shown else "",
+        newer="?" + filters.query(before=shown[0].cursor, **sized) if newer and shown else "",
     )
 
 

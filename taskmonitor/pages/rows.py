@@ -1,9 +1,9 @@
 """The rows of the tree of work, as lists, job pages and live updates show them alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 
 from django.template.loader import render_to_string
@@ -26,7 +26,7 @@ class JobRow:
     """
 
     job: Job = field(compare=False)
-    where: Where | None = field(compare=False)
+    where: Callable[[], Where | None] = field(compare=False)  # asked for only if the row is written anew
     now: datetime = field(compare=False)
     left: bool
     looks: tuple[object, ...]
@@ -84,16 +84,19 @@ class Level:
 def job_rows(jobs: Sequence[Job], now: datetime, *, left: bool = False) -> list[JobRow]:
     """The rows of the jobs; one query."""
     where = entities.where(jobs) if jobs else {}
-    return [_job_row(job, where.get(job.pk), now, left) for job in jobs]
+    return [_job_row(job, partial(where.get, job.pk), now, left) for job in jobs]
 
 
-def _job_row(job: Job, where: Where | None, now: datetime, left: bool) -> JobRow:
+def job_row(job: Job, now: datetime, *, left: bool) -> JobRow:
+    """The row of one job; one query, and none if it was written before."""
+    return _job_row(job, lambda: entities.where([job]).get(job.pk), now, left)
+
+
+def _job_row(job: Job, where: Callable[[], Where | None], now: datetime, left: bool) -> JobRow:
     today = now.astimezone(UTC).date()
     shown_until = today if job.ended else int(now.timestamp())  # a live one says how long it has taken
     owner = job.owner.username if job.owner else ""
-    return JobRow(
-        job, where, now, left, (job.pk, job.version, owner, where and where.first.name, shown_until)
-    )
+    return JobRow(job, where, now, left, (job.pk, job.version, owner, shown_until))
 
 
 @lru_cache(maxsize=1000)
