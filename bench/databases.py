@@ -16,35 +16,41 @@ POSTGRES = os.environ.get("BENCH_POSTGRES", "postgres://postgres@127.0.0.1:5432"
 
 @dataclass
 class Database:
-    """A database of one name; `environment` is what makes Task Monitor use it."""
+    """A database of one name; `environment` is that of a process which uses it."""
 
     kind: str  # sqlite or postgres
     name: str
     folder: Path
     accounts: dict[str, Any] = field(default_factory=dict)
+    jobs: int = 0
 
     @property
     def environment(self) -> dict[str, str]:
-        common = {"TASKMONITOR_DATA": str(self.folder), "LOG_LEVEL": "INFO"}
+        clean = {
+            name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
+        }
+        common = {**clean, "TASKMONITOR_DATA": str(self.folder)}
         return common if self.kind == "sqlite" else {**common, "DATABASE_URL": f"{POSTGRES}/{self.name}"}
 
     @classmethod
-    def create(cls, kind: str, name: str, root: Path) -> "Database":
-        """An empty one; an older one of that name is gone."""
+    def create(cls, kind: str, name: str, root: Path, *, like: "Database | None" = None) -> "Database":
+        """An empty one, or a copy of one that nobody uses; an older one of that name is gone."""
         database = cls(kind, f"tm_bench_{name}", root / f"{kind}_{name}")
         database.drop()
-        database.folder.mkdir(parents=True)
+        if like:
+            shutil.copytree(like.folder, database.folder)
+            database.accounts, database.jobs = like.accounts, like.jobs
+        else:
+            database.folder.mkdir(parents=True)
         if kind == "postgres":
-            _administer(f'CREATE DATABASE "{database.name}"')
+            _administer(f'CREATE DATABASE "{database.name}" TEMPLATE "{like.name if like else "template1"}"')
         return database
 
     def prepare(self, *, jobs: int = 0) -> "Database":
         """Migrate it, make the bench's user and token, and fill it with so many jobs."""
         command = [sys.executable, "-m", "bench.prepare", str(jobs)]
-        done = subprocess.run(
-            command, env={**os.environ, **self.environment}, check=True, stdout=subprocess.PIPE
-        )
-        self.accounts = json.loads(done.stdout)
+        done = subprocess.run(command, env=self.environment, check=True, stdout=subprocess.PIPE)
+        self.accounts, self.jobs = json.loads(done.stdout), jobs
         return self
 
     def backends(self) -> set[int]:

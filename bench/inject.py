@@ -3,15 +3,30 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from statistics import quantiles
 
 from bench import processes
 from bench.client import Answer, Connection
+from bench.plan import Plan
+from bench.report import DJANGO, LIMIT, OURS, Figures, Row, Table, medians, percentiles
 from bench.servers import Server
 
 JOB = b"<job><description>Clone web-01 to web-02</description><auto_cleared>true</auto_cleared></job>"
 END = b"<action><status>FINISHED</status></action>"
-REQUESTS = 12
+TABLE = Table(
+    case="W1",
+    title="W1 lifecycles of 12 requests",
+    columns={
+        **{
+            "rate": "lifecycles/s",
+            "p50": "p50 ms",
+            "p99": "p99 ms",
+            "cpu": "CPU ms each",
+            "database_cpu": "of it database",
+        },
+        **{"pss": "PSS MB", "rss": "RSS MB", "errors": "errors"},
+    },
+    key="rate",
+)
 
 
 @dataclass
@@ -21,22 +36,43 @@ class Round:
     lifecycles: int = 0
     errors: int = 0
     seconds: float = 0.0
-    cpu: float = 0.0
+    cpu: float = 0.0  # seconds, of the server and the database's backends
+    database_cpu: float = 0.0
     times: list[float] = field(default_factory=list)  # seconds of each request
     memory: processes.Memory = field(default_factory=lambda: processes.Memory(0, 0))
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> Figures:
         done = max(self.lifecycles, 1)
-        cuts = quantiles(self.times, n=100) if len(self.times) > 1 else [0.0] * 99
-        return {
+        return percentiles(self.times) | {
             "rate": self.lifecycles / self.seconds,
-            "p50": cuts[49] * 1000,
-            "p99": cuts[98] * 1000,
             "cpu": self.cpu / done * 1000,
+            "database_cpu": self.database_cpu / done * 1000,
             "pss": self.memory.pss,
             "rss": self.memory.rss,
             "errors": self.errors,
         }
+
+
+def run(plan: Plan) -> list[Row]:
+    return asyncio.run(_run(plan))
+
+
+async def _run(plan: Plan) -> list[Row]:
+    rounds: dict[tuple[str, int, str], list[Figures]] = {}
+    with plan.servers("w1", OURS, DJANGO, LIMIT) as servers:
+        for _ in range(plan.rounds):
+            for clients in plan.clients:
+                for server in servers:
+                    for way in ("basic", "bearer") if server.kind == OURS else ("",):
+                        key = server.database.kind, clients, f"{server.kind} {way}".strip()
+                        done = await measure(server, way, clients=clients, seconds=plan.seconds)
+                        rounds.setdefault(key, []).append(done.figures())
+    return [
+        Row("W1", kind, f"{clients} clients", target, medians(each))
+        for (kind, clients, target), each in sorted(
+            rounds.items(), key=lambda item: (*item[0][:2], item[0][2] == LIMIT)
+        )
+    ]
 
 
 def step(parent: str | None) -> bytes:
@@ -82,16 +118,18 @@ class Client:
         return answer
 
 
-async def measure(server: Server, credentials: str, *, clients: int, seconds: float) -> Round:
+async def measure(server: Server, way: str, *, clients: int, seconds: float) -> Round:
     """One round against a server that runs."""
-    headers = [credentials] if credentials else []
+    headers = server.credentials(way)
     connections = [await Connection.open(server.port, *headers) for _ in range(clients)]
     warm = Round()
     await asyncio.gather(*(Client(connection, warm).lifecycle() for connection in connections))
     round_ = Round()
-    cpu, begun = server.cpu(), time.perf_counter()
+    backends = server.database.backends()
+    database_cpu, cpu, begun = processes.cpu(backends), server.cpu(), time.perf_counter()
     await asyncio.gather(*(Client(one, round_).run(begun + seconds) for one in connections))
     round_.seconds, round_.cpu = time.perf_counter() - begun, server.cpu() - cpu
+    round_.database_cpu = processes.cpu(backends) - database_cpu
     round_.memory = processes.memory(server.pids())
     for connection in connections:
         connection.close()

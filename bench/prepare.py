@@ -12,10 +12,12 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmonitor.settings")
 django.setup()
 
-from django.contrib.auth.models import Group, User  # noqa: E402 - after the set-up
+from django.contrib.auth.models import Group, User  # noqa: E402 - after setup
 from django.core.management import call_command  # noqa: E402
+from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from bench.seed import seed  # noqa: E402
 from taskmonitor.models import Actor, Role  # noqa: E402
 from taskmonitor.services.access import add_token  # noqa: E402
 
@@ -36,10 +38,11 @@ def main(jobs: int) -> None:
         now=timezone.now(),
     )
     if jobs:
-        from bench.seed import seed
-
-        seed(user.pk, jobs)
-    json.dump({"user": user.pk, "name": NAME, "password": PASSWORD, "token": secret}, sys.stdout)
+        seed(jobs)
+    browser = Client()
+    browser.force_login(user)
+    session = browser.cookies["sessionid"].value
+    json.dump({"name": NAME, "password": PASSWORD, "token": secret, "session": session}, sys.stdout)
 
 
 main(int(sys.argv[1]))

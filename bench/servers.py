@@ -1,7 +1,6 @@
 """What is measured: our own server as it is deployed, and the two floors that it stands on."""
 
 import base64
-import os
 import signal
 import socket
 import subprocess
@@ -33,10 +32,9 @@ class Server:
     port: int
 
     @classmethod
-    def start(cls, kind: str, database: Database, port: int = 0, **environment: str) -> "Server":
+    def start(cls, kind: str, database: Database, **environment: str) -> "Server":
         """Start it; it may not answer yet."""
-        port = port or free_port()
-        command, more = COMMANDS[kind], {**environment}
+        port, command, more = free_port(), COMMANDS[kind], {**environment}
         if kind == "ours":
             more |= {"HOST": "127.0.0.1", "PORT": str(port)}
         else:
@@ -44,9 +42,7 @@ class Server:
         if kind == "django":
             more |= FLOOR_SETTINGS
         log = (database.folder / f"{kind}.log").open("ab")
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **database.environment, **more}, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=database.environment | more, stdout=log, stderr=log)
         return cls(kind, database, process, port)
 
     def wait(self) -> "Server":
@@ -57,7 +53,11 @@ class Server:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return self
             time.sleep(0.02)
-        raise SystemExit(f"{self.kind} did not start; see {self.database.folder}/{self.kind}.log")
+        raise SystemExit(f"{self.kind} did not start:\n{self.log()}")
+
+    def log(self) -> str:
+        """The end of what it printed."""
+        return (self.database.folder / f"{self.kind}.log").read_text()[-2000:]
 
     def pids(self) -> set[int]:
         return processes.tree(self.process.pid)
@@ -73,13 +73,17 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
 
-    def basic(self) -> str:
+    def credentials(self, way: str = "bearer") -> list[str]:
+        """The headers of the bench's user: by `basic` or `bearer`, or the cookie of a `session`; floors need none."""
         accounts = self.database.accounts
+        if self.kind != "ours" or not accounts:
+            return []
+        if way == "session":
+            return [f"Cookie: sessionid={accounts['session']}"]
+        if way == "bearer":
+            return [f"Authorization: Bearer {accounts['token']}"]
         pair = f"{accounts['name']}:{accounts['password']}".encode()
-        return f"Authorization: Basic {base64.b64encode(pair).decode()}"
-
-    def bearer(self) -> str:
-        return f"Authorization: Bearer {self.database.accounts['token']}"
+        return [f"Authorization: Basic {base64.b64encode(pair).decode()}"]
 
 
 def free_port() -> int:

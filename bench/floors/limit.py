@@ -7,12 +7,14 @@ import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
+
+from bench.numbers import FIRST, job_id
 
 Row = Sequence[Any]
 Execute = Callable[..., Awaitable[list[Row]]]
@@ -143,9 +145,22 @@ APPEND = """INSERT INTO taskmonitor_event (time, job_id, step_id, version, verb,
     actor_name, text) VALUES (%s, %s, %s, %s, %s, %s, %s, 1, 'bench', '')"""
 STEPS = """SELECT id, parent_step_id, description, type, number, status, start_time
     FROM taskmonitor_step WHERE job_id = %s"""
-NEWEST = """SELECT j.id, j.description, j.status, u.username, j.start_time FROM taskmonitor_job j
-    LEFT JOIN auth_user u ON u.id = j.owner_id WHERE j.cleared_at IS NULL
-    ORDER BY j.start_time DESC, j.id DESC LIMIT 51"""
+LIST = """SELECT j.id, j.description, j.status, u.username, j.start_time FROM taskmonitor_job j
+    LEFT JOIN auth_user u ON u.id = j.owner_id{} WHERE j.cleared_at IS NULL AND {}
+    ORDER BY {} LIMIT 51"""
+ORDER = "j.start_time DESC, j.id DESC"
+LISTS = {
+    "newest": LIST.format("", "1 = 1", ORDER),
+    "status": LIST.format("", "j.status = 'ABORTED'", ORDER),
+    "owner": LIST.format("", "j.owner_id = (SELECT id FROM auth_user WHERE username = 'owner-07')", ORDER),
+    "correlation": LIST.format("", "j.correlation_id = %s", ORDER),
+    "deep": LIST.format("", "(j.start_time, j.id) < (%s, %s)", ORDER),
+    "entity": LIST.format(
+        " JOIN taskmonitor_jobentity e ON e.job_id = j.id",
+        "e.entity_id = (SELECT id FROM taskmonitor_entity WHERE type = 'vm' AND key = 'vm-042')",
+        "e.start_time DESC, e.job_id DESC",
+    ),
+}
 
 
 async def append(execute: Execute, *values: Any) -> None:
@@ -220,9 +235,13 @@ async def tree(job: Any) -> bytes:
     return f"<steps>{''.join(pieces)}</steps>".encode()
 
 
-async def newest() -> bytes:
+async def listed(name: str, *values: str) -> bytes:
+    given: list[Any] = [*values]
+    if name == "deep":
+        number = int(values[0])
+        given = [store.instant(FIRST + timedelta(seconds=number)), store.key(UUID(job_id(number)))]
     async with store.reading() as execute:
-        found = await execute(NEWEST)
+        found = await execute(LISTS[name], *given)
     pieces = [
         f'<job id="{key}"><description>{description}</description><status>{status}</status><owner>{owner}</owner>'
         f"<start_time>{start}</start_time></job>"
@@ -231,11 +250,11 @@ async def newest() -> bytes:
     return f"<jobs>{''.join(pieces)}</jobs>".encode()
 
 
-async def answer(method: str, path: list[str], body: bytes) -> tuple[int, bytes]:
-    """The answer to a request beneath /api/jobs."""
+async def answer(method: str, path: list[str], query: str, body: bytes) -> tuple[int, bytes]:
+    """The answer to a request beneath /api/jobs; the query names a list and its values."""
     keys = [UUID(part) for part in path if len(part) == 36]
     if method == "GET":
-        return 200, await tree(store.key(keys[0])) if keys else await newest()
+        return 200, await tree(store.key(keys[0])) if keys else await listed(*(query or "newest").split("&"))
     given = {name: value.decode() for name, value in _FIELD.findall(body)}
     now = store.instant(datetime.now(UTC))
     ids = [store.key(key) for key in keys]
@@ -257,7 +276,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         return
     body = (await receive())["body"]
-    status, answered = await answer(scope["method"], scope["path"].split("/")[2:], body)
+    path, query = scope["path"].split("/")[2:], scope["query_string"].decode()
+    status, answered = await answer(scope["method"], path, query, body)
     headers = [(b"content-type", b"application/xml"), (b"content-length", b"%d" % len(answered))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answered})
