@@ -81,13 +81,13 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
             process.wait()
 
 
-def start(data: Path, **environment: str) -> subprocess.Popen[bytes]:
+def start(data: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     """`manage.py up` on a free port, its output in files in `data`."""
     data.mkdir(parents=True, exist_ok=True)
     environment = {"TASKMONITOR_DATA": str(data), "HOST": "127.0.0.1", "PORT": "0", **environment}
     with (data / "up.out").open("wb") as output, (data / "up.err").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "manage.py", "up"],
+            [sys.executable, "manage.py", "up", *arguments],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import STOP_TIMEOUT, own_database, running_site, start
+from tests.live import STOP_TIMEOUT, Site, own_database, running_site, start, wait_for_address
+from tests.processes.eyes import descendants, eventually
 from tests.processes.http import ask
 
 
@@ -32,6 +33,23 @@ def test_the_environment_can_name_the_superuser(tmp_path: Path) -> None:
     ) as site:
         assert ask(site, "GET", "/api/jobs").status == 200
         assert "a tall order" not in site.output + site.log
+
+
+def test_a_host_can_run_one_kind_of_process(own_site: Site) -> None:
+    data = own_site.data.parent / "second"
+    for kind, count in ("web", 1), ("cluster", 4):
+        process = start(
+            data, "--only", kind, **own_site.environment | {"TASKMONITOR_DATA": str(own_site.data)}
+        )
+        try:
+            eventually(lambda: len(descendants(process.pid)) == count)  # noqa: B023 - it is done with at once
+            if kind == "web":
+                assert wait_for_address(data, process)
+            process.terminate()
+            assert process.wait(STOP_TIMEOUT) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 def refused(process: subprocess.Popen[bytes], data: Path) -> str:
