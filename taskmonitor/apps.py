@@ -8,6 +8,7 @@ class TaskMonitorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from taskmonitor import text_index
+        from taskmonitor import sqlite_planner, text_index
 
         post_migrate.connect(text_index.build, sender=self, dispatch_uid="taskmonitor.text_index")
+        post_migrate.connect(sqlite_planner.tell, sender=self, dispatch_uid="taskmonitor.sqlite_planner")

@@ -7,6 +7,7 @@ after each migration, for a change of the job's table takes SQLite's triggers aw
 """
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +18,12 @@ from django.db import DatabaseError, connection, transaction
 logger = logging.getLogger(__name__)
 
 GRAM = 3  # letters; less than that is in no index
-MOST_GRAMS = 20
+MOST_GRAMS = 12
 SLOTS = 65_536  # numbers that a second has; jobs beyond that take those of the seconds after it
 
 _FIRST_PLACE = f"{SLOTS} * CAST(strftime('%%s', substr(new.start_time, 1, 19)) AS INTEGER)"
 _MATCHING = "SELECT rowid FROM taskmonitor_job_text WHERE taskmonitor_job_text MATCH %s"
-_TRIGGERS = {  # NOT (.. IS NULL) as in the index `job_text_id`: SQLite would not know IS NOT NULL for the same
+_TRIGGERS = {
     "job_text_added": f"""
         CREATE TRIGGER job_text_added AFTER INSERT ON taskmonitor_job BEGIN
             UPDATE taskmonitor_job SET text_id = coalesce((
@@ -30,7 +31,7 @@ _TRIGGERS = {  # NOT (.. IS NULL) as in the index `job_text_id`: SQLite would no
                 WHERE text_id BETWEEN {_FIRST_PLACE} AND {_FIRST_PLACE} + {SLOTS - 1}
             ), {_FIRST_PLACE}) WHERE id = new.id;
             UPDATE taskmonitor_job SET text_id = (
-                SELECT max(text_id) + 1 FROM taskmonitor_job WHERE NOT (text_id IS NULL)
+                SELECT max(text_id) + 1 FROM taskmonitor_job WHERE text_id IS NOT NULL
             ) WHERE id = new.id AND text_id = {_FIRST_PLACE} + {SLOTS};
             INSERT INTO taskmonitor_job_text (rowid, description)
                 SELECT text_id, description FROM taskmonitor_job WHERE id = new.id;
@@ -78,10 +79,7 @@ def expression(pattern: str) -> str:
     """
     if connection.vendor != "sqlite":
         return ""
-    texts = pattern.split("*")
-    grams = dict.fromkeys(
-        text[start : start + GRAM] for text in texts for start in range(len(text) - GRAM + 1)
-    )
+    grams = dict.fromkeys(gram for text in pattern.split("*") for gram in _cover(text))
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'taskmonitor_job_text'")
         if not cursor.fetchone():
@@ -99,6 +97,14 @@ def places(expression: str, *, behind: int | None, oldest_first: bool, limit: in
             [expression],
         )
         return [place for (place,) in cursor.fetchall()]
+
+
+def _cover(text: str) -> Iterator[str]:
+    """As few trigrams as have every letter of the text in them."""
+    for start in range(0, len(text) - GRAM + 1, GRAM):
+        yield text[start : start + GRAM]
+    if len(text) > GRAM:
+        yield text[-GRAM:]
 
 
 def before_second(time: datetime) -> int:

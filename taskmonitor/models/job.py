@@ -117,7 +117,9 @@ class Job(Work):
                 fields=["external", "start_time", "id"], name="job_by_external", condition=Q(cleared_at=None)
             ),
             models.Index(
-                fields=["stale_at"], name="job_stale", condition=Q(status=Status.STARTED) & ~Q(stale_at=None)
+                fields=["stale_at"],
+                name="job_stale",
+                condition=Q(status=Status.STARTED, stale_at__isnull=False),
             ),
             models.Index(fields=["correlation_id"], name="job_correlation"),
             models.Index(
@@ -125,8 +127,8 @@ class Job(Work):
                 name="job_ended",
                 condition=Q(cleared_at=None, end_time__isnull=False),
             ),
-            models.Index(fields=["cleared_at"], name="job_to_delete", condition=~Q(cleared_at=None)),
-            models.Index(fields=["text_id"], name="job_text_id", condition=~Q(text_id=None)),
+            models.Index(fields=["cleared_at"], name="job_to_delete", condition=Q(cleared_at__isnull=False)),
+            models.Index(fields=["text_id"], name="job_text_id", condition=Q(text_id__isnull=False)),
         ]
 
     @property

@@ -67,6 +67,7 @@ class Cursor:
 
 EVERYTHING = Q()
 FEW = 2_000  # jobs, up to which it is better to take the ones there are than to walk down a list
+MARGIN = 15  # jobs that may have to be left out because others of the same second are not seen yet
 FARTHEST = 10_000  # jobs that a bounded part looks at
 
 
@@ -205,7 +206,7 @@ class _Walk:
         """By the index of texts, which is in the order of the list but for what starts in one second."""
         found: list[Job] = []
         rest = self.jobs.filter(self.part.filter() & self.behind("start_time", "id"))
-        behind, size = self.first_place(), number
+        behind, size = self.first_place(), number + MARGIN
         while True:
             places = text_index.places(expression, behind=behind, oldest_first=self.oldest_first, limit=size)
             found += rest.filter(text_id__in=places)
