@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "taskmonitor.pages.methods.KnownMethods",
 ]
 
 ROOT_URLCONF = "taskmonitor.urls"
