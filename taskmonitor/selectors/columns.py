@@ -15,7 +15,7 @@ from taskmonitor.errors import Invalid
 from taskmonitor.lifecycle import LIVE, Status
 from taskmonitor.models import Entity, Job, JobEntity
 from taskmonitor.selectors.expressions import like
-from taskmonitor.selectors.jobs import FEW, Part
+from taskmonitor.selectors.jobs import Part, is_few
 
 Parts = tuple[Part, ...]
 
@@ -52,14 +52,13 @@ def _only(name: str, sign: str) -> bool:
 
 def _narrowed(where: Q, *candidates: QuerySet[Job]) -> Parts:
     """The part that meets `where`; looked for among the candidates, which are all that can, if they are few."""
-    among, left = Q(), FEW
+    keys: list[UUID] = []
     for jobs in candidates:
-        keys = jobs.filter(cleared_at=None).order_by().values("pk")[: left + 1]
-        left -= keys.count()
-        if left < 0:
+        listed = jobs.filter(cleared_at=None)
+        if not is_few(listed):
             return (Part(where),)
-        among |= Q(pk__in=keys)
-    return (Part(where & among, few=True),)
+        keys += listed.values_list("pk", flat=True)
+    return (Part(where & Q(pk__in=keys), few=True),)
 
 
 def _text(name: str, sign: str, value: str) -> Parts:
@@ -114,8 +113,11 @@ def _entity(name: str, sign: str, value: str) -> Parts:
     if not _only(name, sign):
         return (Part(~linked),)
     keys = [entity["pk"] for entity in entities[: MOST_PARTS + 1]]
-    if len(keys) > MOST_PARTS:
-        return (Part(linked),)
+    if len(keys) == 1:
+        return (Part(entity=keys[0]),)
+    parts = _narrowed(linked, Job.objects.filter(linked))
+    if parts[0].few or len(keys) > MOST_PARTS:
+        return parts
     return tuple(Part(entity=key) for key in keys)
 
 
