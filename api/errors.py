@@ -53,7 +53,6 @@ WORDS: dict[type[Exception], str] = {
     RequestDataTooBig: f"The body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.",
     OperationalError: "Nothing was stored; try again.",
     InterfaceError: "Nothing was stored; try again.",
-    exceptions.UnsupportedMediaType: "Send Content-Type: application/xml or application/json.",
 }
 _REASONS = {400: "Request syntactically incorrect.", 403: OPERATION_FAILED, 404: "Not found"}
 

@@ -43,6 +43,7 @@ class ApiMiddleware:
         response = self.answer(request)
         response["Correlation-Id"] = request.correlation_id  # type: ignore[attr-defined]
         response["Cache-Control"] = "no-store"
+        response["X-Content-Type-Options"] = "nosniff"
         return response
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:

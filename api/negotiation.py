@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpRequest
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -13,10 +14,14 @@ from rest_framework.request import Request
 class XmlUnlessJsonIsAsked(BaseContentNegotiation):
     """XML, for that is what oVirt's clients expect when they say nothing; JSON for those who ask for it."""
 
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        kinds = {parser.media_type: parser for parser in parsers}
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         kind = "application/xml" if kind == "text/xml" else kind
-        return next((parser for parser in parsers if parser.media_type == kind), None)
+        is_plain = request.headers.get("Content-Encoding", "identity").lower() == "identity"
+        if kind not in kinds or not is_plain:  # what is compressed could be of any size
+            raise UnsupportedMediaType(kind, f"Send Content-Type: {' or '.join(kinds)}, uncompressed.")
+        return kinds[kind]
 
     def select_renderer(
         self, request: Any, renderers: Iterable[BaseRenderer], format_suffix: str | None = None

@@ -204,7 +204,7 @@ def test_a_body_beyond_the_limit_is_413(owner: User, path: str, size: int) -> No
 def test_another_content_type_is_415(either: Caller, kind: str) -> None:
     status, reason, words = fault(either.send("POST", "jobs", "<job/>", Content_Type=kind))
     assert (status, reason) == (415, "Unsupported media type")
-    assert words == "Send Content-Type: application/xml or application/json."
+    assert words == "Send Content-Type: application/xml or application/json, uncompressed."
 
 
 @pytest.mark.parametrize(
