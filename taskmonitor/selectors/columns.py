@@ -1,9 +1,11 @@
 """What a condition on each column of the search language means: the parts of the list that meet it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import product
+from typing import Self
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -23,13 +25,39 @@ MOST_PARTS = 12  # that are asked for one by one
 SKEW = timedelta(days=1)  # by which clocks may have made an end earlier than a start
 
 
-def all_of(some: Parts, others: Parts) -> Parts:
-    """The parts of what is in `some` and in `others`."""
-    parts = tuple(one & other for one, other in product(some, others))
-    if len(parts) <= MOST_PARTS:
-        return parts
-    either = reduce(Q.__or__, (part.filter() for part in parts))
-    return (Part(either, bounded=any(part.bounded for part in parts)),)
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A filter, and the parts that it has as long as these are few; together they would be very many."""
+
+    where: Q
+    parts: Parts | None
+    bounded: bool = False
+
+    @classmethod
+    def of(cls, parts: Parts) -> Self:
+        where = reduce(Q.__or__, (part.filter() for part in parts)) if parts else Q(pk__in=[])
+        return cls(where, parts, any(part.bounded for part in parts))
+
+    def __or__(self, other: Self) -> Self:
+        parts = None
+        if self.parts is not None and other.parts is not None:
+            parts = self.parts + other.parts
+        return self._with(self.where | other.where, parts, other)
+
+    def __and__(self, other: Self) -> Self:
+        parts = None
+        if self.parts is not None and other.parts is not None:
+            parts = tuple(one & another for one, another in product(self.parts, other.parts))
+        return self._with(self.where & other.where, parts, other)
+
+    def _with(self, where: Q, parts: Parts | None, other: Self) -> Self:
+        few = parts if parts is not None and len(parts) <= MOST_PARTS else None
+        return type(self)(where, few, self.bounded or other.bounded)
+
+    @property
+    def any_of(self) -> Parts:
+        """The parts, or the one that is all."""
+        return (Part(self.where, bounded=self.bounded),) if self.parts is None else self.parts
 
 
 def containing(text: str) -> Parts:

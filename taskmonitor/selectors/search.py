@@ -8,13 +8,12 @@ binds closer than `or`, and neither words nor names know capitals.
 
 import re
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Self
 
 from django.db.models import Q
 
 from taskmonitor.errors import Invalid
-from taskmonitor.selectors.columns import COLUMNS, Parts, all_of, containing
+from taskmonitor.selectors.columns import COLUMNS, Condition, Parts, containing
 from taskmonitor.selectors.jobs import ALL
 from taskmonitor.statements import planned_afresh
 
@@ -29,21 +28,25 @@ _LONGEST = 2000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a query asks for: the parts of the list, the direction by start time, and the page of `max` jobs."""
+    """What a query asks for: a condition, the direction by start time, and the page of `max` jobs."""
 
-    any_of: Parts = ALL
+    condition: Condition
     oldest_first: bool = False
     page: int = 1
 
     @property
+    def any_of(self) -> Parts:
+        """The parts of the list, for `jobs.page`."""
+        return self.condition.any_of
+
+    @property
     def where(self) -> Q:
-        """The same as a filter; `jobs.page` is quicker with the parts."""
-        filters = [part.filter() for part in self.any_of]
-        return reduce(Q.__or__, filters) if filters else Q(pk__in=[])
+        """The same as a filter; slower for a list, right for one job."""
+        return self.condition.where
 
     def also(self, parts: Parts) -> Self:
         """The search, narrowed to what is in the parts too."""
-        return replace(self, any_of=all_of(self.any_of, parts))
+        return replace(self, condition=self.condition & Condition.of(parts))
 
 
 def parse(query: str) -> Search:
@@ -63,7 +66,8 @@ class _Parser:
         self.depth = 0
 
     def search(self) -> Search:
-        parts = ALL if self.peek() in ("", "sortby", "page") else self.any_of()
+        anything = self.peek() in ("", "sortby", "page")
+        condition = Condition.of(ALL) if anything else self.any_of()
         oldest_first, page = False, 1
         if self.take("sortby"):
             column = self.next("a column after sortby")
@@ -80,40 +84,40 @@ class _Parser:
             raise Invalid(
                 "search", f"{self.peek()!r} is not understood there; join conditions by 'and' or 'or'."
             )
-        return Search(parts, oldest_first, page)
+        return Search(condition, oldest_first, page)
 
-    def any_of(self) -> Parts:
-        parts = self.all_of()
+    def any_of(self) -> Condition:
+        condition = self.all_of()
         while self.take("or"):
-            parts += self.all_of()
-        return parts
+            condition |= self.all_of()
+        return condition
 
-    def all_of(self) -> Parts:
-        parts = self.condition()
+    def all_of(self) -> Condition:
+        condition = self.condition()
         while self.take("and"):
-            parts = all_of(parts, self.condition())
-        return parts
+            condition &= self.condition()
+        return condition
 
-    def condition(self) -> Parts:
+    def condition(self) -> Condition:
         if self.take("("):
             self.depth += 1
             if self.depth > _DEEPEST:
                 raise Invalid("search", f"has more than {_DEEPEST} parentheses within each other.")
-            parts = self.any_of()
+            condition = self.any_of()
             self.depth -= 1
             if not self.take(")"):
                 raise Invalid("search", "a parenthesis is not closed.")
-            return parts
+            return condition
         column = self.next("a column")
         sign = self.peek()
         if sign not in _SIGNS:
-            return containing(_word(column))
+            return Condition.of(containing(_word(column)))
         self.place += 1
         name = _unquoted(column).lower().removeprefix("jobs.").removeprefix("job.")
         read = COLUMNS.get(name)
         if read is None:
             raise Invalid("search", f"there is no column {column}; the columns are {', '.join(COLUMNS)}.")
-        return read(name, sign, _unquoted(self.next(f"a value for {name}")))
+        return Condition.of(read(name, sign, _unquoted(self.next(f"a value for {name}"))))
 
     def peek(self) -> str:
         token = self.tokens[self.place] if self.place < len(self.tokens) else ""
