@@ -1,7 +1,7 @@
 """JSON: in the design dialect as one expects it, in v3 and v4 as the oVirt engine writes it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from math import isfinite
 from typing import IO, Any, NoReturn
@@ -23,7 +23,7 @@ def members(value: Any, dialect: str) -> Any:
             for key, member in value.items()
             if member is not None
         }
-    if isinstance(value, list):
+    if isinstance(value, list | Iterator):
         return [members(one, dialect) for one in value]
     if isinstance(value, datetime):
         return instant(value) if dialect == "design" else int(value.timestamp() * 1000)

@@ -204,7 +204,33 @@ V3_STEPS = f"""
 BASES = {"design": "/api", "v3": "/ovirt-engine/api/v3", "v4": "/ovirt-engine/api/v4"}
 
 
-@pytest.mark.mission(*[f"S{n}" for n in (*range(43, 54), *range(54, 64), 73)], "D1", "D5", "D6")
+@pytest.mark.mission(
+    "S43",
+    "S44",
+    "S45",
+    "S46",
+    "S47",
+    "S48",
+    "S49",
+    "S50",
+    "S51",
+    "S52",
+    "S53",
+    "S54",
+    "S55",
+    "S56",
+    "S57",
+    "S58",
+    "S59",
+    "S60",
+    "S61",
+    "S62",
+    "S63",
+    "S73",
+    "D1",
+    "D5",
+    "D6",
+)
 @pytest.mark.parametrize(
     ("dialect", "job", "listed_steps"),
     [("design", DESIGN_JOB, DESIGN_STEPS), ("v3", V3_JOB, V3_STEPS), ("v4", V4_JOB, V4_STEPS)],

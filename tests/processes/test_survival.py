@@ -40,7 +40,7 @@ def test_a_killed_process_of_a_cluster_holds_no_task_up(own_site: Site) -> None:
         os.kill(children(cluster)[which], signal.SIGKILL)
         eventually(lambda dead=cluster: not alive(dead))
         own_site.manage("shell", "-c", TASK)
-    eventually(lambda: own_site.manage("shell", "-v", "0", "-c", DONE).strip() == "3", seconds=30)
+    eventually(lambda: own_site.manage("shell", "-v", "0", "-c", DONE).strip() == "3", seconds=90)
 
 
 def test_nothing_outlives_the_first_process(own_site: Site) -> None:
