@@ -41,13 +41,61 @@ JUNK = st.text(max_size=20) | st.sampled_from(
     ]
 )
 FIELDS = st.sampled_from(
-    """description type status state succeeded force reason current end text id entity entities name parent_step
-    parentId parentType parent_job job auto_cleared heartbeat_limit deadline stepType step_type #text @type href op
-    ref step""".split()
+    [
+        "description",
+        "type",
+        "status",
+        "state",
+        "succeeded",
+        "force",
+        "reason",
+        "current",
+        "end",
+        "text",
+        "id",
+        "entity",
+        "entities",
+        "name",
+        "parent_step",
+        "parentId",
+        "parentType",
+        "parent_job",
+        "job",
+        "auto_cleared",
+        "heartbeat_limit",
+        "deadline",
+        "stepType",
+        "step_type",
+        "#text",
+        "@type",
+        "href",
+        "op",
+        "ref",
+        "step",
+    ]
 )
 SAID = st.sampled_from(
-    """EXECUTING STARTED FINISHED FAILED true false 1 100 Step Job OWN 2099-01-01T00:00:00Z 0001-01-01
-    9999-12-31T23:59:59-14:00 heartbeat add_step end_job end_step progress""".split()
+    [
+        "EXECUTING",
+        "STARTED",
+        "FINISHED",
+        "FAILED",
+        "true",
+        "false",
+        "1",
+        "100",
+        "Step",
+        "Job",
+        "OWN",
+        "2099-01-01T00:00:00Z",
+        "0001-01-01",
+        "9999-12-31T23:59:59-14:00",
+        "heartbeat",
+        "add_step",
+        "end_job",
+        "end_step",
+        "progress",
+    ]
 )
 VALUES = st.recursive(
     SAID | JUNK | st.integers() | st.booleans() | st.none() | st.floats(),
