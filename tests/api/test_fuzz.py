@@ -40,6 +40,12 @@ JUNK = st.text(max_size=20) | st.sampled_from(
         "<",
     ]
 )
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 FIELDS = st.sampled_from(
     [
         "description",
