@@ -42,7 +42,7 @@ JUNK = st.text(max_size=20) | st.sampled_from(
 )
 
 
-def words(text: str) -> list[str]:
+def each_of(text: str) -> list[str]:
     return text.split()
 
 

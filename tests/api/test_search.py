@@ -13,7 +13,7 @@ from taskmonitor.models import Job, Role
 from taskmonitor.services import jobs
 from taskmonitor.services.jobs import EntityName
 from tests.api.caller import Caller, fault, read
-from tests.api.test_fuzz import words
+from tests.api.test_fuzz import each_of
 from tests.api.test_jobs import ids
 from tests.factories import NOW, make_actor, make_job
 
