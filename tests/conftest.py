@@ -11,6 +11,16 @@ from tests.live import Site, running_site
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Begin with a new file: the log of one that was killed would spoil it."""
+    from django.conf import settings
+
+    name = str(settings.DATABASES["default"].get("TEST", {}).get("NAME", ""))
+    for end in ("", "-wal", "-shm") if name.endswith(".sqlite3") else ():
+        Path(name + end).unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running site for the whole session; tests on it make users and jobs of their own."""
     with running_site(tmp_path_factory.mktemp("site")) as running:

@@ -118,7 +118,7 @@ def _truth(name: str, sign: str, value: str) -> bool:
 
 def _external(name: str, sign: str, value: str) -> Parts:
     where = Q(external__in=[_truth(name, sign, value)])  # SQLite has no index for NOT external
-    return _narrowed(where, Job.objects.filter(where))
+    return _narrowed(where, Job.objects.filter(where).order_by("start_time", "id"))  # as its index has them
 
 
 def _auto_cleared(name: str, sign: str, value: str) -> Parts:
@@ -141,8 +141,8 @@ def _entity(name: str, sign: str, value: str) -> Parts:
     if not _only(name, sign):
         return (Part(~linked),)
     keys = [entity["pk"] for entity in entities[: MOST_PARTS + 1]]
-    if len(keys) == 1:
-        return (Part(entity=keys[0]),)
+    if len(keys) <= 1:
+        return tuple(Part(entity=key) for key in keys)
     parts = _narrowed(linked, Job.objects.filter(linked))
     if parts[0].few or len(keys) > MOST_PARTS:
         return parts

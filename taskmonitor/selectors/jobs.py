@@ -68,6 +68,7 @@ class Cursor:
 EVERYTHING = Q()
 FEW = 2_000  # jobs, up to which it is better to take the ones there are than to walk down a list
 MARGIN = 15  # jobs that may have to be left out because others of the same second are not seen yet
+MOST_PLACES = 2_000  # that one look into the index of texts gives
 FARTHEST = 10_000  # jobs that a bounded part looks at
 
 
@@ -170,7 +171,7 @@ class _Walk:
         if part.few:
             return self.sorted(number)
         if part.entity or part.text:
-            if is_few(self.jobs.filter(part.where)):
+            if is_few(self.jobs.filter(part.where).order_by("start_time", "id")):  # some index has that order
                 return self.sorted(number)
             expression = text_index.expression(part.text) if part.text else ""
             if part.entity and not (expression and self.is_long_history()):
@@ -212,7 +213,7 @@ class _Walk:
             found += rest.filter(text_id__in=places)
             if len(places) < size or sum(map(self.is_before(places[-1]), found)) >= number:
                 return _merged([found, []], self.oldest_first)[:number]
-            behind, size = places[-1], min(4 * size, FEW)
+            behind, size = places[-1], min(4 * size, MOST_PLACES)
 
     def first_place(self) -> int | None:
         if self.after is None:
@@ -242,7 +243,7 @@ class _Walk:
 
 
 def is_few(jobs: QuerySet[Job]) -> bool:
-    return jobs.order_by()[: FEW + 1].count() <= FEW
+    return jobs[: FEW + 1].count() <= FEW
 
 
 def _newest(jobs: QuerySet[Job]) -> Q:
