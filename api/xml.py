@@ -31,30 +31,24 @@ def _plain(value: str) -> bool:
     return value.isprintable() and not ("&" in value or "<" in value or ">" in value or '"' in value)
 
 
-def _text(value: str) -> str:
-    return value if _plain(value) else _IN_TEXT.sub(_escaped, value)
-
-
-def _attribute(value: str) -> str:
-    return value if _plain(value) else _IN_ATTRIBUTE.sub(_escaped, value)
-
-
 def element(name: str, value: Any) -> str:
     """The element of that name; for several values one of each, for None nothing."""
-    if isinstance(value, str):
-        return f"<{name}>{_text(value)}</{name}>"
-    if value is None:
-        return ""
     if isinstance(value, dict):
         head, inner = name, ""
         for key, member in value.items():
             if key in ATTRIBUTES or key[0] == "@":
-                head += f' {key.lstrip("@")}="{_attribute(str(member))}"'
-            elif key == "#text":
-                inner += _text(member)
-            else:
+                text = str(member)
+                head += f' {key.lstrip("@")}="{text if _plain(text) else _IN_ATTRIBUTE.sub(_escaped, text)}"'
+            elif isinstance(member, str):
+                text = member if _plain(member) else _IN_TEXT.sub(_escaped, member)
+                inner += text if key == "#text" else f"<{key}>{text}</{key}>"
+            elif member is not None:
                 inner += element(key, member)
         return f"<{head}>{inner}</{name}>" if inner else f"<{head}/>"
+    if isinstance(value, str):
+        return f"<{name}>{_IN_TEXT.sub(_escaped, value)}</{name}>"
+    if value is None:
+        return ""
     if isinstance(value, list | Iterator):
         return "".join([element(name, one) for one in value])
     if isinstance(value, bool):

@@ -26,11 +26,25 @@ class Given(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class _Conversion:
+    """What makes Python's values of the database's, in all columns that need the same."""
+
+    functions: list[Callable[..., Any]]
+    column: Any
+    places: list[int]
+
+    def convert(self, value: Any, database: Any) -> Any:
+        for function in self.functions:
+            value = function(value, self.column, database)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class _Compiled:
     sql: str
     parameters: tuple[Any, ...]
     columns: list[str]  # names of attributes
-    converters: list[tuple[int, list[Callable[..., Any]], Any]]
+    conversions: list[_Conversion]
 
 
 class Prepared(Generic[M]):
@@ -58,10 +72,14 @@ class Prepared(Generic[M]):
         with database.cursor() as cursor:
             cursor.execute(compiled.sql, bound)
             rows = [list(row) for row in cursor.fetchall()]
-        for place, converters, column in compiled.converters:
-            for convert in converters:
-                for row in rows:
-                    row[place] = convert(row[place], column, database)
+        for conversion in compiled.conversions:
+            known: dict[Any, Any] = {}  # a job's id stands in each of its steps, a parent's in its children
+            for row in rows:
+                for place in conversion.places:
+                    raw = row[place]
+                    if raw not in known:
+                        known[raw] = conversion.convert(raw, database)
+                    row[place] = known[raw]
         return rows
 
     @cached_property
@@ -77,12 +95,17 @@ class Prepared(Generic[M]):
         compiler = self._queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
         columns = [column for column, _, _ in compiler.select]
-        converters = compiler.get_converters(columns)
+        conversions: list[_Conversion] = []
+        for place, (functions, column) in compiler.get_converters(columns).items():
+            same = next((one for one in conversions if one.functions == functions), None)
+            if same is None:
+                conversions.append(same := _Conversion(functions, column, []))
+            same.places.append(place)
         return _Compiled(
             sql,
             tuple(parameters),
             [column.target.attname for column in columns],
-            [(place, list(functions), column) for place, (functions, column) in converters.items()],
+            conversions,
         )
 
 

@@ -5,12 +5,14 @@ from uuid import UUID
 
 from api.wire import Members
 
+Key = UUID | str
 
-def job_href(base: str, job_id: UUID) -> str:
+
+def job_href(base: str, job_id: Key) -> str:
     return f"{base}/jobs/{job_id}"
 
 
-def step_href(base: str, job_id: UUID, step_id: UUID) -> str:
+def step_href(base: str, job_id: Key, step_id: Key) -> str:
     return f"{base}/jobs/{job_id}/steps/{step_id}"
 
 

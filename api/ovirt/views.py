@@ -241,7 +241,9 @@ class Steps(OvirtView):
         """List the steps of a job."""
         follows, limit = self.follows("job", "parent_step"), self.whole("max")
         job = selected.job(job_id, self.actor)
-        return Response(Document("steps", {"step": self.steps(tree.steps(job)[:limit], job, follows)}))
+        found = tree.steps(job)[:limit]
+        spelled = self.steps(found, job, follows) if follows else map(self.step, found)
+        return Response(Document("steps", {"step": spelled}))
 
     @once
     def post(self, request: Request, job_id: UUID) -> Response:

@@ -9,11 +9,14 @@ from django.db.models import Count, Q
 
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import Job, Step
+from taskmonitor.statements import Prepared
+
+_STEPS = Prepared(lambda job: Step.objects.filter(job=job))
 
 
 def steps(job: Job) -> list[Step]:
     """Every step of the job, each parent before its sub-steps, siblings by number."""
-    return in_reading_order(job.steps.all())
+    return in_reading_order(_STEPS.all(job.pk))
 
 
 def in_reading_order(steps: Iterable[Step]) -> list[Step]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.db import transaction
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from api.xml import element
@@ -19,8 +19,6 @@ from tests.api.caller import JSON, XML, Caller, body
 from tests.api.test_errors import is_spoken
 from tests.api.test_permissions import ROUTES
 from tests.factories import make_job, make_step
-
-EXAMPLES = settings(max_examples=settings.get_profile("api").max_examples)
 
 
 def each_of(words: str) -> st.SearchStrategy[str]:
@@ -102,7 +100,6 @@ def _xml(value: Any) -> Any:
 
 
 @pytest.mark.django_db
-@EXAMPLES
 @given(data=st.data())
 def test_any_request_gets_an_answer_in_the_clients_format(
     plugin: Caller, step: Step, data: st.DataObject

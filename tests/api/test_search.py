@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from time import perf_counter
+from time import process_time
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -143,9 +143,9 @@ def test_sql_is_text_like_any_other(either: Caller, text: str) -> None:
 def test_no_search_takes_for_ever(plugin: Caller, query: str) -> None:
     """As a regular expression, the first would take centuries."""
     make_job(description="a" * 65_000)
-    begun = perf_counter()
+    begun = process_time()
     assert plugin.get(f"jobs?{urlencode({'search': query})}").status_code in (200, 400)
-    assert perf_counter() - begun < 2
+    assert process_time() - begun < 2
 
 
 WORDS = st.lists(

@@ -1,7 +1,7 @@
 """The XML parser and renderer as plain functions."""
 
 from io import BytesIO
-from time import perf_counter
+from time import process_time
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -131,13 +131,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_documents_are_refused_in_no_time(body: bytes) -> None:
-    """H1, H2, H3, H5; the least of three times, for the machine has more to do."""
+    """H1, H2, H3, H5; CPU, the least of three times."""
     times = []
     for _ in range(3):
-        begun = perf_counter()
+        begun = process_time()
         with pytest.raises(ParseError) as refusal:
             parse(body)
-        times.append(perf_counter() - begun)
+        times.append(process_time() - begun)
     assert min(times) < 0.05
     assert len(str(refusal.value.detail)) < 300
     assert "codec" not in str(refusal.value.detail)
@@ -160,9 +160,9 @@ BIG = {
 def test_as_much_as_fits_into_a_request_is_read_soon(body: bytes) -> None:
     times = []
     for _ in range(3):
-        begun = perf_counter()
+        begun = process_time()
         parse(body)
-        times.append(perf_counter() - begun)
+        times.append(process_time() - begun)
     assert min(times) < 0.25
 
 

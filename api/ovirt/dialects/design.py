@@ -38,13 +38,14 @@ def job(job: Job, base: str) -> Members:
 
 
 def step(step: Step, base: str) -> Members:
-    href = step_href(base, step.job_id, step.pk)
-    above = step.parent_step_id
+    key, job_key = str(step.pk), str(step.job_id)  # to write a UUID takes as long as all else here
+    above = step.parent_step_id and str(step.parent_step_id)
+    href = step_href(base, job_key, key)
     return {
         "href": href,
-        "id": str(step.pk),
-        "parent_job": None if above else reference(job_href(base, step.job_id), step.job_id),
-        "parent_step": reference(step_href(base, step.job_id, above), above) if above else None,
+        "id": key,
+        "parent_job": None if above else reference(job_href(base, job_key), job_key),
+        "parent_step": reference(step_href(base, job_key, above), above) if above else None,
         "description": step.description,
         "type": step.type,
         "number": step.number,

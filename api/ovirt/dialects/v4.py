@@ -28,11 +28,12 @@ def job(job: Job, base: str) -> Members:
 
 
 def step(step: Step, base: str) -> Members:
-    href = step_href(base, step.job_id, step.pk)
-    above = step.parent_step_id
+    key, job_key = str(step.pk), str(step.job_id)  # to write a UUID takes as long as all else here
+    above = step.parent_step_id and str(step.parent_step_id)
+    href = step_href(base, job_key, key)
     return {
         "href": href,
-        "id": str(step.pk),
+        "id": key,
         "actions": actions(href, "end"),
         "description": step.description,
         "link": [link(href, "statistics")],
@@ -43,6 +44,6 @@ def step(step: Step, base: str) -> Members:
         "start_time": step.start_time,
         "status": step.status.lower(),
         "type": step.type.lower(),
-        "job": reference(job_href(base, step.job_id), step.job_id),
-        "parent_step": reference(step_href(base, step.job_id, above), above) if above else None,
+        "job": reference(job_href(base, job_key), job_key),
+        "parent_step": reference(step_href(base, job_key, above), above) if above else None,
     }
