@@ -16,6 +16,10 @@ _OPEN_STEPS = Prepared(
     lambda job: Step.objects.filter(job=job, end_time=None).only("pk", "status", "external", "job_id")
 )
 
+_NUMBERS = Step.objects.order_by("-number").values_list("number")
+_LAST_TOP = Prepared(lambda job: _NUMBERS.filter(job=job, parent_step=None)[:1])
+_LAST_UNDER = Prepared(lambda parent: _NUMBERS.filter(parent_step=parent)[:1])
+
 
 def require(actor: Actor, right: Right) -> None:
     """NotAllowed unless `actor` has `right`; asked before anything else is looked at."""
@@ -23,9 +27,14 @@ def require(actor: Actor, right: Right) -> None:
         raise NotAllowed(right)
 
 
+def find(job_id: UUID) -> Job | None:
+    """The job, its row locked until the transaction ends, if there is one."""
+    return _JOB.first(job_id)
+
+
 def locked(job_id: UUID, actor: Actor) -> Job:
-    """The job, its row locked until the transaction ends; NotFound or NotAllowed if not the actor's to change."""
-    job = _JOB.first(job_id)
+    """As `find`; NotFound or NotAllowed if it is not the actor's to change."""
+    job = find(job_id)
     if job is None or not actor.sees(job):
         raise NotFound("Job", job_id)
     if not actor.changes(job):
@@ -52,6 +61,12 @@ def step_of(job: Job, step_id: UUID) -> Step:
 def find_step(job: Job, step_id: UUID) -> Step | None:
     """The step of that job, if there is one."""
     return _STEP.first(job.pk, step_id)
+
+
+def next_number(job: Job, parent: Step | None) -> int:
+    """The number of the next step under `parent`, or else under the locked job itself."""
+    last = _LAST_UNDER.rows(parent.pk) if parent else _LAST_TOP.rows(job.pk)
+    return last[0][0] + 1 if last else 0
 
 
 def outcome(status: str) -> Status:

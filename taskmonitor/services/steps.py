@@ -12,14 +12,11 @@ from taskmonitor.models import Actor, Event, Job, Right, Step, StepType, Verb
 from taskmonitor.services import _job_row as row
 from taskmonitor.services.text import checked, required
 from taskmonitor.services.transaction import writing
-from taskmonitor.statements import Prepared, insert
+from taskmonitor.statements import insert
 
 logger = logging.getLogger(__name__)
 
 DEEPEST = 1000  # steps above a step
-_NUMBERS = Step.objects.order_by("-number").values_list("number")
-_LAST_TOP = Prepared(lambda job: _NUMBERS.filter(job=job, parent_step=None)[:1])
-_LAST_UNDER = Prepared(lambda parent: _NUMBERS.filter(parent_step=parent)[:1])
 
 
 def add_step(
@@ -47,11 +44,10 @@ def add_step(
         if job.ended:
             raise ParentEnded("job", job.status)
         parent = _parent(job, parent_step_id)
-        last = _LAST_UNDER.rows(parent.pk) if parent else _LAST_TOP.rows(job.pk)
         step = Step(
             job=job,
             parent_step=parent,
-            number=last[0][0] + 1 if last else 0,
+            number=row.next_number(job, parent),
             depth=parent.depth + 1 if parent else 0,
             description=text,
             type=type,

@@ -1,0 +1,116 @@
+"""What the server writes of its own work (oVirt: AddInternalJob, AddInternalStep, and their ends).
+
+A command's writes to the monitor belong to the transaction of the command's own change, so nothing here
+begins one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from taskmonitor import feed
+from taskmonitor.lifecycle import Status
+from taskmonitor.models import SYSTEM, Actor, Event, Job, Step, StepType, Verb
+from taskmonitor.services import _job_row as row
+from taskmonitor.statements import insert
+
+
+def add_job(*, description: str, action_type: str, correlation_id: str, actor: Actor, now: datetime) -> Job:
+    """Store a job of the server's own, STARTED, owned by `actor`; the clean-up may clear it after its end."""
+    job = Job(
+        description=description,
+        action_type=action_type,
+        owner_id=actor.user_id,
+        correlation_id=correlation_id,
+        auto_cleared=True,
+        start_time=now,
+        last_updated=now,
+        last_sign=now,
+    )
+    insert(job)
+    feed.append(Event.of(job, Verb.ADDED, actor=actor, now=now, new_status=job.status))
+    return job
+
+
+@contextmanager
+def work_on(job_id: UUID, *, now: datetime, actor: Actor = SYSTEM) -> Iterator["OwnWork | None"]:
+    """The job, locked, for several writes that count as one; None if it is gone or has ended."""
+    job = row.find(job_id)
+    if job is None or job.ended:
+        yield None
+        return
+    work = OwnWork(job, actor, now)
+    yield work
+    work.write()
+
+
+class OwnWork:
+    """One write to a locked job and its steps: a step or more, then the job's row, then the events."""
+
+    def __init__(self, job: Job, actor: Actor, now: datetime) -> None:
+        self.job, self.actor, self.now = job, actor, now
+        self._events: list[Event] = []
+        self._fields: dict[str, Any] = {}
+
+    def add_step(self, *, description: str, type: StepType, parent_step_id: UUID | None = None) -> Step:  # noqa: A002
+        """A new step, STARTED, under that step, or under the job if there is no such step in it."""
+        parent = row.find_step(self.job, parent_step_id) if parent_step_id else None
+        step = Step(
+            job=self.job,
+            parent_step=parent,
+            number=row.next_number(self.job, parent),
+            depth=parent.depth + 1 if parent else 0,
+            description=description,
+            type=type,
+            start_time=self.now,
+            last_updated=self.now,
+        )
+        insert(step)
+        self._count(total=1, open=1)
+        self._note(Verb.ADDED, step_id=step.pk, new_status=step.status)
+        return step
+
+    def end_step(self, step_id: UUID, status: Status, reason: str = "") -> None:
+        """End the step; nothing if it is gone or has ended."""
+        step = row.find_step(self.job, step_id)
+        if step is None or step.ended:
+            return
+        old = step.status
+        step.move(status, end_time=self.now, last_updated=self.now, reason=reason)
+        self._count(open=-1, bad=int(status in row.BAD))
+        self._note(Verb.MOVED, step_id=step_id, old_status=old, new_status=status, text=reason)
+
+    def progress(self, step_id: UUID, **fields: Any) -> None:
+        """Write progress fields to the open step."""
+        step = row.find_step(self.job, step_id)
+        if step is not None and not step.ended:
+            step.change(last_updated=self.now, **fields)
+            self._note(Verb.PROGRESSED, step_id=step_id)
+
+    def end(self, status: Status, reason: str = "") -> None:
+        """End the job, and whatever is open in it, in the same way."""
+        open_steps, old = row.open_steps(self.job), self.job.status
+        self._count(open=-len(open_steps), bad=len(open_steps) if status in row.BAD else 0)
+        if open_steps:
+            self._events += row.close_steps(self.job, open_steps, status, actor=self.actor, now=self.now)
+        self.job.move(status, end_time=self.now, reason=reason, stale_at=None)
+        self._note(Verb.MOVED, old_status=old, new_status=status, text=reason)
+
+    def write(self) -> None:
+        """Write the job's own row and the events; nothing if nothing was done."""
+        if not self._events:
+            return
+        self.job.change(version=self.job.version + 1, last_updated=self.now, **self._fields)
+        for event in self._events:
+            event.version = self.job.version
+        feed.append(*self._events)
+
+    def _count(self, total: int = 0, open: int = 0, bad: int = 0) -> None:  # noqa: A002
+        for name, by in (("steps_total", total), ("steps_open", open), ("steps_bad", bad)):
+            if by:
+                self._fields[name] = self._fields.get(name, getattr(self.job, name)) + by
+
+    def _note(self, verb: Verb, **fields: Any) -> None:
+        self._events.append(Event.of(self.job, verb, actor=self.actor, now=self.now, **fields))
