@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
             return super().get_value(var, *args, **options)
         except ValueError as error:
             raise SystemExit(f"{var} cannot be {os.environ[var]!r}: {error}") from error
+
+    def number(self, var: str, default: int, least: int = 0, most: int = 500_000) -> int:
+        """A whole number within bounds; those it has by itself are days that a calendar can count back."""
+        number: int = self.int(var, default=default)
+        if not least <= number <= most:
+            raise SystemExit(f"{var} cannot be {number}; it is a number from {least} to {most}")
+        return number
+
+    def switch(self, var: str) -> bool:
+        """Whether it is on; what is not said is off."""
+        given = self.str(var, default="0").lower()
+        if given not in (*self.BOOLEAN_TRUE_STRINGS, "false", "off", "n", "no", "0", ""):
+            raise SystemExit(f"{var} cannot be {given!r}; it is 1 or 0")
+        return given in self.BOOLEAN_TRUE_STRINGS
 
 
 env = Environment()
@@ -55,11 +70,13 @@ def secret_key() -> str:
 
 
 SECRET_KEY = secret_key()
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = env.switch("DEBUG")
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = env.number("PORT", default=8000, most=65_535)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+if not all(origin.startswith(("http://", "https://")) for origin in CSRF_TRUSTED_ORIGINS):
+    raise SystemExit("CSRF_TRUSTED_ORIGINS must each begin with http:// or https://")
 
 INSTALLED_APPS = [
     "taskmonitor.apps.TaskMonitorConfig",
@@ -111,6 +128,10 @@ TEMPLATES = [
 
 
 # The database: SQLite beside the data, or what DATABASE_URL names
+HOST_AND_PORT = r"(\[[\da-f:.]+\]|[^/?#:@]*)(:\d+)?"
+DATABASE_URL = re.compile(rf"(sqlite://|(postgres(ql)?|psql)://([^/?#]*@)?{HOST_AND_PORT})/[^?]")
+
+
 def database() -> dict[str, Any]:
     """Django's settings of the one database."""
     if not env.str("DATABASE_URL", default=""):
@@ -119,9 +140,11 @@ def database() -> dict[str, Any]:
             "NAME": DATA / "taskmonitor.sqlite3",
         }
     else:
+        if not DATABASE_URL.match(env.str("DATABASE_URL")):
+            raise SystemExit(
+                "DATABASE_URL must be postgres://user:password@host:port/name, or sqlite:/// and a path"
+            )
         config = env.db("DATABASE_URL")
-        if not config["ENGINE"].endswith(("sqlite3", "postgresql")):
-            raise SystemExit("DATABASE_URL must begin with sqlite:/// or postgres://")
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",  # a transaction that will write waits for its turn at its start
@@ -145,6 +168,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis, where there is one, shares the cache between hosts; it is never the truth
 REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise SystemExit("REDIS_URL must be redis://host:port/number, rediss:// or unix://")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
@@ -152,13 +177,13 @@ CACHES = {
 }
 
 # The web server: as many requests at once as can wait for one disk, or for a database server
-THREADS = env.int("THREADS", default=16 if env.str("DATABASE_URL", default="") else 8)
+THREADS = env.number("THREADS", default=16 if env.str("DATABASE_URL", default="") else 8, least=1)
 
 # The workers
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "task-monitor",
     "orm": "default",
-    "workers": env.int("WORKERS", default=1),
+    "workers": env.number("WORKERS", default=1, least=1),
     "timeout": 300,  # seconds a task may take
     "retry": 360,  # seconds until a lost task is given out again; longer than it may take
     "max_attempts": 5,
@@ -186,7 +211,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_ENGINE = "taskmonitor.sessions"
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.switch("HTTPS")
 SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None
 X_FRAME_OPTIONS = "DENY"
@@ -213,14 +238,15 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where they lie
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("TASKMONITOR_BODY_LIMIT", default=1_000_000)  # bytes of one request
+# Bytes that the body of a request may have
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("TASKMONITOR_BODY_LIMIT", default=1_000_000, least=1, most=10**9)
 
 # What upkeep does when (MISSION.md D14)
-CLEAR_FINISHED_AFTER = timedelta(minutes=env.int("TASKMONITOR_CLEAR_FINISHED_MINUTES", default=10))
-CLEAR_FAILED_AFTER = timedelta(minutes=env.int("TASKMONITOR_CLEAR_FAILED_MINUTES", default=60))
-KEEP_CLEARED_FOR = timedelta(days=env.int("TASKMONITOR_RETENTION_DAYS", default=90))
+CLEAR_FINISHED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FINISHED_MINUTES", default=10))
+CLEAR_FAILED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FAILED_MINUTES", default=60))
+KEEP_CLEARED_FOR = timedelta(days=env.number("TASKMONITOR_RETENTION_DAYS", default=90))
 KEEP_ANSWERS_FOR = timedelta(hours=24)  # of requests with an Idempotency-Key
-LOGIN_TOKEN_LIFE = timedelta(hours=env.int("TASKMONITOR_LOGIN_TOKEN_HOURS", default=12))
+LOGIN_TOKEN_LIFE = timedelta(hours=env.number("TASKMONITOR_LOGIN_TOKEN_HOURS", default=12, least=1))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

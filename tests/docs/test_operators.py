@@ -15,7 +15,7 @@ from tests.live import Site, running_site
 PAGE = "docs/operators.md"
 SHELL = [one.text for one in blocks(PAGE) if one.language == "sh"]
 READ = re.compile(
-    r"""\benv\.\w+\(\s*"(\w+)"(?:,\s*default=([^)\s]+?)\))?|os\.environ\.get\("(\w+)"\)|"(\w+)" in os\.environ"""
+    r"""\benv\.\w+\(\s*"(\w+)"(?:,\s*default=([^)\s,]+)[,)])?|os\.environ\.get\("(\w+)"\)|"(\w+)" in os\.environ"""
 )
 
 
