@@ -96,14 +96,14 @@ MIDDLEWARE = [
     "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "taskmonitor.middleware.Policy",
+    "taskmonitor.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "taskmonitor.middleware.Csrf",
+    "taskmonitor.middleware.Authentication",
+    "taskmonitor.middleware.Messages",
+    "taskmonitor.middleware.Frames",
+    "taskmonitor.middleware.Htmx",
     "taskmonitor.pages.methods.KnownMethods",
 ]
 
@@ -180,20 +180,24 @@ CACHES = {
 THREADS = env.number("THREADS", default=16 if env.str("DATABASE_URL", default="") else 8, least=1)
 
 # The workers
+WORKERS = env.number("WORKERS", default=1, least=1)
 Q_CLUSTER: dict[str, Any] = {
     "name": "task-monitor",
     "orm": "default",
-    "workers": env.number("WORKERS", default=1, least=1),
+    "broker_class": "coordinator.broker.CommandBroker",
+    "workers": WORKERS,
     "timeout": 300,  # seconds a task may take
     "retry": 360,  # seconds until a lost task is given out again; longer than it may take
     "max_attempts": 5,
     "ack_failures": True,
     "save_limit": 100,
     "catch_up": False,
-    "poll": 1,  # seconds between looks at an empty queue
     "guard_cycle": 1,  # seconds between looks at the workers
     "label": "Background tasks",
 }
+
+COMMAND_LEASE = timedelta(seconds=15)  # after which the commands of a worker that is gone are somebody else's
+KEEP_ENDED_COMMANDS_FOR = timedelta(days=env.int("TASKMONITOR_COMMAND_DAYS", default=30))
 
 # Who one is
 AUTHENTICATION_BACKENDS = ["taskmonitor.pages.login.PasswordBackend"]

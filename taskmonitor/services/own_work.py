@@ -11,14 +11,18 @@ from typing import Any
 from uuid import UUID
 
 from taskmonitor import feed
+from taskmonitor.errors import Invalid, ParentEnded
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import SYSTEM, Actor, Event, Job, Step, StepType, Verb
 from taskmonitor.services import _job_row as row
 from taskmonitor.statements import insert
 
 
-def add_job(*, description: str, action_type: str, correlation_id: str, actor: Actor, now: datetime) -> Job:
-    """Store a job of the server's own, STARTED, owned by `actor`; the clean-up may clear it after its end."""
+@contextmanager
+def new_job(
+    *, description: str, action_type: str, correlation_id: str, actor: Actor, now: datetime
+) -> Iterator["OwnWork"]:
+    """A job of the server's own, STARTED, owned by `actor`; the clean-up may clear it after its end."""
     job = Job(
         description=description,
         action_type=action_type,
@@ -31,17 +35,39 @@ def add_job(*, description: str, action_type: str, correlation_id: str, actor: A
     )
     insert(job)
     feed.append(Event.of(job, Verb.ADDED, actor=actor, now=now, new_status=job.status))
-    return job
+    work = OwnWork(job, actor, now)
+    yield work
+    work.write()
 
 
 @contextmanager
-def work_on(job_id: UUID, *, now: datetime, actor: Actor = SYSTEM) -> Iterator["OwnWork | None"]:
+def attached(job_id: UUID, step_id: UUID | None, *, actor: Actor, now: datetime) -> Iterator["OwnWork"]:
+    """A job of anybody's, locked, that is to show work of the server's, perhaps under one of its steps.
+
+    NotFound or NotAllowed if the job is not the actor's to change, ParentEnded if it or the step has
+    ended, Invalid for a step of another job.
+    """
+    job = row.locked(job_id, actor)
+    if job.ended:
+        raise ParentEnded("job", job.status)
+    step = row.find_step(job, step_id) if step_id else None
+    if step_id and step is None:
+        raise Invalid("step_id", f"{step_id} is not a step of this job.")
+    if step is not None and step.ended:
+        raise ParentEnded("step", step.status)
+    work = OwnWork(job, actor, now)
+    yield work
+    work.write()
+
+
+@contextmanager
+def work_on(job_id: UUID, *, now: datetime) -> Iterator["OwnWork | None"]:
     """The job, locked, for several writes that count as one; None if it is gone or has ended."""
     job = row.find(job_id)
     if job is None or job.ended:
         yield None
         return
-    work = OwnWork(job, actor, now)
+    work = OwnWork(job, SYSTEM, now)
     yield work
     work.write()
 

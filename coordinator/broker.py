@@ -1,0 +1,133 @@
+"""The command table as a django-q2 broker: the only place where commands are claimed.
+
+Beside commands it hands out django-q2's ordinary tasks, which are in django-q2's own table. A task or a
+batch of commands is handed out only when a worker is free, so that nothing claimed waits behind long work
+while another cluster could do it.
+"""
+
+import logging
+import os
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from time import sleep
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import Error, connection, connections
+from django.db.models import Q
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.models import OrmQ
+from django_q.signals import post_execute_in_worker
+from django_q.signing import SignedPackage
+
+from coordinator import nudge
+from coordinator.models import CommandEntity, lease_from
+from coordinator.whoami import worker_name
+from taskmonitor.services.transaction import writing
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100  # commands that a worker gets at once
+NEVER = datetime.max.replace(tzinfo=UTC)
+LOOK = 1.0  # seconds between looks at the table if nothing wakes us
+AFTER_ERROR = 1.0  # seconds until the database is asked again after it failed
+
+
+class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
+    """Hands one task at a time to a free worker of this cluster."""
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key)
+        self._free = get_context("fork").Semaphore(settings.WORKERS)
+        self._listener: nudge.Listener | None = None
+        post_execute_in_worker.connect(self._worker_is_free, weak=False, dispatch_uid="coordinator.broker")
+
+    def dequeue(self) -> list[tuple[Any, str]] | None:
+        """What one worker is to do next; None after a while if there is nothing, or no free worker."""
+        if not self._free.acquire(timeout=LOOK):
+            return None
+        try:
+            found = self._task() or self._commands()
+            if found:
+                return [found]
+            self._free.release()
+            self._wait()
+        except Error as error:
+            logger.warning("The database cannot be asked for work: %s", str(error).strip())
+            self._free.release()
+            connections.close_all()
+            sleep(AFTER_ERROR)
+        return None
+
+    def _task(self) -> tuple[Any, str] | None:
+        """One of django-q2's own tasks, if one is due."""
+        now = timezone.now()
+        due = OrmQ.objects.filter(key=self.list_key, lock__lt=now).order_by("lock").first()
+        if due and OrmQ.objects.filter(pk=due.pk, lock=due.lock).update(lock=self.timeout(due)):
+            return due.pk, due.payload
+        return None
+
+    def _commands(self) -> tuple[Any, str] | None:
+        """A batch of due commands, claimed."""
+        now = timezone.now()
+        if self._next_due() > now:
+            return None
+        claims = claim(now, worker=worker_name(os.getppid()), limit=BATCH)
+        if not claims:
+            return None
+        name = uuid4().hex
+        package = {
+            "id": name,
+            "name": name,
+            "func": "coordinator.execution.run_batch",
+            "args": (claims,),
+            "kwargs": {},
+            "save": False,
+            "timeout": -1,  # each command has its own limits
+        }
+        return None, SignedPackage.dumps(package)
+
+    def _wait(self) -> None:
+        """Until a hint comes, or a command is due, or for a while."""
+        self._listener = self._listener or nudge.listener()
+        left = (self._next_due() - timezone.now()).total_seconds()
+        if left > 0:
+            self._listener.wait(min(left, LOOK))
+
+    def _next_due(self) -> datetime:
+        """When the next command is due that nobody holds."""
+        free = Q(lease_until=None) | Q(lease_until__lte=timezone.now())
+        due = CommandEntity.objects.filter(free, due_at__isnull=False).order_by("due_at")
+        return due.values_list("due_at", flat=True).first() or NEVER
+
+    def _worker_is_free(self, **_: Any) -> None:
+        self._free.release()
+
+
+def claim(now: datetime, *, worker: str, limit: int) -> list[tuple[str, int]]:
+    """Claim commands that are due and that nobody holds, the longest due first: their ids and fencing numbers.
+
+    Of several that claim at once each gets other commands.
+    """
+    database = connection
+    field: Any = CommandEntity._meta.get_field("due_at")
+    instant, until = (field.get_db_prep_save(each, database) for each in (now, lease_from(now)))
+    with writing(), database.cursor() as cursor:
+        cursor.execute(_claim_sql(database.vendor), [instant, instant, limit, until, until, worker])
+        return [(str(key), fence) for key, fence in cursor.fetchall()]
+
+
+def _claim_sql(vendor: str) -> str:
+    lock = "FOR UPDATE SKIP LOCKED" if vendor == "postgresql" else ""
+    return f"""
+        WITH due AS MATERIALIZED (
+            SELECT command_id FROM command_entities
+            WHERE due_at <= %s AND (lease_until IS NULL OR lease_until <= %s)
+            ORDER BY due_at LIMIT %s {lock}
+        )
+        UPDATE command_entities SET lease_until = %s, due_at = %s, worker = %s, fence = fence + 1
+        WHERE command_id IN (SELECT command_id FROM due)
+        RETURNING command_id, fence
+    """  # noqa: S608 - words of ours

@@ -1,0 +1,372 @@
+"""What a worker does with the commands it was handed: execute, poll, end, each with one guarded commit.
+
+A worker may die anywhere in here. What it had committed stands; what it had not is done again by whoever
+claims the command next, except `execute` itself, which is begun anew only if the command says that it can.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from pydantic import BaseModel
+
+from coordinator import monitoring, nudge
+from coordinator.callbacks import Callback, ChildrenCallback, over
+from coordinator.command import RUNNING, Answer, Child, Command, Engine, Failed, Succeeded, WaitFor
+from coordinator.commits import committing
+from coordinator.keeper import keeping
+from coordinator.lease import Lease, Superseded
+from coordinator.limits import time_limit
+from coordinator.models import SETTLED, CommandEntity, CommandStatus
+from coordinator.poller import Act, decide
+from coordinator.rebuild import Unbuildable, children_of, rebuild
+from coordinator.submission import store_children
+from taskmonitor.errors import TaskMonitorError
+from taskmonitor.services.own_work import OwnWork
+
+logger = logging.getLogger(__name__)
+
+SLICE = 1.0  # seconds after which a worker gives back what it has not begun
+Now = Callable[[], datetime]
+S = CommandStatus
+
+
+def run_batch(claims: Sequence[tuple[str, int]]) -> None:
+    """Work on claimed commands, given by their ids and fencing numbers, as a task of django-q2's."""
+    work(claims, timezone.now)
+
+
+def work(claims: Sequence[tuple[str, int]], clock: Now) -> None:
+    """One pass over claimed commands; what was not begun after a while is given back."""
+    leases = _held(claims)
+    begun = monotonic()
+    polled: list[tuple[Lease, dict[str, Any]]] = []
+    with keeping(leases, clock):
+        for place, lease in enumerate(leases):
+            if monotonic() - begun > SLICE and place:
+                _give_back(leases[place:], clock())
+                break
+            Run(lease, clock, polled).run()
+        _write_polls(polled)
+
+
+def _held(claims: Sequence[tuple[str, int]]) -> list[Lease]:
+    """The claimed rows that are still ours, in the order of the claims."""
+    rows = CommandEntity.objects.in_bulk([UUID(key) for key, _ in claims])
+    found = [(rows.get(UUID(key)), fence) for key, fence in claims]
+    return [Lease(row) for row, fence in found if row is not None and row.fence == fence]
+
+
+def _give_back(leases: Sequence[Lease], now: datetime) -> None:
+    with committing("give-back"):
+        for lease in leases:
+            with _unless_superseded():
+                lease.release(now)
+
+
+def _write_polls(polled: Sequence[tuple[Lease, dict[str, Any]]]) -> None:
+    """Let go, in one commit, of all commands that are still running. If that is lost they are polled again."""
+    if not polled:
+        return
+    with committing("polls"):
+        for lease, fields in polled:
+            with _unless_superseded():
+                lease.release(**fields)
+
+
+@contextmanager
+def _unless_superseded() -> Iterator[None]:
+    try:
+        yield
+    except Superseded:
+        logger.info("A command was taken over meanwhile; what was done here does not count")
+
+
+class Run(Engine):
+    """One pass over one command."""
+
+    def __init__(self, lease: Lease, clock: Now, polled: list[tuple[Lease, dict[str, Any]]]) -> None:
+        self.lease, self.clock = lease, clock
+        self.row = lease.row
+        self._polled = polled
+        self.command: Command[Any, Any]
+
+    def run(self) -> None:
+        """Do what can be done now, step after step. Nothing that the command does wrong gets out of here."""
+        with _unless_superseded():
+            try:
+                self.command = rebuild(self.row)
+            except Unbuildable as error:
+                self._quarantine(str(error))
+                return
+            self.command.engine = self
+            while self._act():
+                pass
+
+    # What a command may ask of its engine
+
+    def checkpoint(self, data: Any) -> None:
+        with committing("checkpoint"):
+            self.lease.write(checkpoint=data)
+
+    def progress(self, **fields: Any) -> None:
+        changed = {f"progress_{name}": value for name, value in fields.items() if value is not None}
+        with self._committing("progress") as work:
+            self.lease.renew(self.clock())
+            if work is not None and self.row.step_id is not None:
+                work.progress(self.row.step_id, **changed)
+
+    def children(self) -> Sequence[Child]:
+        return children_of(self.row.command_id) if self.row.children else []
+
+    # One step
+
+    def _act(self) -> bool:
+        """Do the next thing; whether there may be more to do at once."""
+        live = sum(not over(child.status) for child in self.children()) if self.row.status in SETTLED else 0
+        may_resume = self.command.resumable and self.row.attempts < self.command.most_attempts
+        act = decide(self.row, live, self.clock(), resumable=may_resume)
+        return self._effects[act](self)
+
+    def _execute(self) -> bool:
+        now, row = self.clock(), self.row
+        with committing("begin"):
+            self.lease.write(
+                status=S.ACTIVE,
+                attempts=row.attempts + 1,
+                started_at=row.started_at or now,
+                expires_at=row.expires_at or now + self.command.lifetime,
+            )
+        logger.info("Command id=%s type=%s status=%s", row.pk, row.command_type, row.status)
+        result: BaseModel | WaitFor | None = None
+
+        def call() -> Answer | None:
+            nonlocal result
+            self.command.validate()
+            result = self.command.execute()
+            self.command.executed = True
+            if not isinstance(result, WaitFor):
+                self.command.result = result
+            self._callback.executed(self.command, self.command.result)
+            return result if isinstance(result, WaitFor) else self._after_execute()
+
+        answer, trace = self._guarded(call)
+        return self._answered(answer, trace, executed=self.command.executed)
+
+    def _after_execute(self) -> Answer | None:
+        """What the end of `execute` says: that is all, unless somebody is going to poll."""
+        callback = self._callback
+        if not self.command.planned and isinstance(callback, ChildrenCallback):
+            return callback.do_polling(self.command, [])
+        if self.command.planned or type(callback).do_polling is not Callback.do_polling:
+            return RUNNING
+        return Succeeded(self.command.result)
+
+    def _cut_off(self) -> bool:
+        times = f", after {self.row.attempts} attempts" if self.command.resumable else ""
+        return self._settled(S.FAILED_RESTARTED, f"A restart cut it off while it executed{times}.")
+
+    def _expire(self) -> bool:
+        return self._settled(S.FAILED, f"It was active for longer than {self.command.lifetime}.")
+
+    def _poll(self) -> bool:
+        answer, trace = self._guarded(lambda: self._callback.do_polling(self.command, self._child_ids()))
+        return self._answered(answer, trace, polls=self.row.polls + 1)
+
+    def _hear(self) -> bool:
+        data = self.row.event
+        answer, trace = self._guarded(lambda: self._callback.on_event(self.command, self._child_ids(), data))
+        return self._answered(answer, trace, event=None, waits_for="")
+
+    def _end(self) -> bool:
+        succeeded, callback = self.row.status == S.SUCCEEDED, self._callback
+        method = callback.on_succeeded if succeeded else callback.on_failed
+
+        def call() -> Answer:
+            method(self.command, self._child_ids())
+            return RUNNING
+
+        answer, trace = self._guarded(call)
+        if isinstance(answer, Failed):
+            return self._end_failed(answer.reason, trace, again=S.FAILED if succeeded else None)
+        self._ended(S.ENDED_SUCCESSFULLY if succeeded else S.ENDED_WITH_FAILURE)
+        return False
+
+    def _wait(self) -> bool:
+        """Its children are not over; the last one's end wakes it."""
+        with committing("wait"):
+            self.lease.release(self._in(self.command.longest_poll))
+        return False
+
+    def _nothing(self) -> bool:
+        with committing("nothing"):
+            self.lease.release(None)
+        return False
+
+    _effects = {
+        Act.EXECUTE: _execute,
+        Act.CUT_OFF: _cut_off,
+        Act.EXPIRE: _expire,
+        Act.HEAR: _hear,
+        Act.POLL: _poll,
+        Act.END: _end,
+        Act.WAIT: _wait,
+        Act.NOTHING: _nothing,
+    }
+
+    # What follows from an answer
+
+    def _answered(self, answer: Answer | None, trace: str, **fields: Any) -> bool:
+        if isinstance(answer, Succeeded):
+            return self._settled(S.SUCCEEDED, "", result=answer.result or self.command.result, **fields)
+        if isinstance(answer, Failed):
+            return self._settled(S.FAILED, answer.reason, trace=trace, **fields)
+        if isinstance(answer, WaitFor):
+            due = self.clock() + answer.timeout
+            self._goes_on(due, waits_for=answer.event[:100], poll_delay=0, **fields)
+            return False
+        first = "executed" in fields
+        advanced = self.command.stage != self.row.stage
+        delay = 0 if first or advanced else self.row.next_delay(self.command.longest_poll)
+        quiet = not (first or advanced or self.command.planned or "event" in fields)
+        if quiet:
+            self._polled.append((self.lease, {"due_at": self._in(delay), "poll_delay": delay, **fields}))
+            return False
+        again = isinstance(self._callback, ChildrenCallback) and not self.command.planned
+        self._goes_on(self._in(0 if again else 1), poll_delay=0 if again else 1, **fields)
+        return False
+
+    def _goes_on(self, due: datetime, **fields: Any) -> None:
+        """Let go of a command that is not settled, with the children that it planned."""
+        if self.command.result is not None:
+            fields |= _result(self.command.result)
+        with self._committing("execute" if "executed" in fields else "poll") as work:
+            planned, row = self.command.planned, self.row
+            if planned:
+                store_children(row, planned, work, self.clock())
+                nudge.send()
+            self.lease.release(due, stage=self.command.stage, children=row.children + len(planned), **fields)
+
+    def _settled(
+        self,
+        status: CommandStatus,
+        error: str,
+        *,
+        trace: str = "",
+        result: BaseModel | None = None,
+        **fields: Any,
+    ) -> bool:
+        """The work is over. If nothing is left to do the command has ended with that."""
+        if result is not None:
+            self.command.result = result
+            fields |= _result(result)
+        self.command.status = status
+        if type(self._callback) is Callback and not self.row.children:
+            ended = S.ENDED_SUCCESSFULLY if status == S.SUCCEEDED else S.ENDED_WITH_FAILURE
+            self._ended(ended, error=error, trace=trace, settled=True, **fields)
+            return False
+        with self._committing("settle") as work:
+            self.lease.write(
+                status=status, error=error, trace=trace, **{**fields, "event": None, "waits_for": ""}
+            )
+            monitoring.settle(self.row, work)
+        logger.info("Command id=%s status=%s %s", self.row.pk, status, error)
+        return True
+
+    def _end_failed(self, reason: str, trace: str, *, again: CommandStatus | None) -> bool:
+        """An end method failed: it is tried again, or else a command that had SUCCEEDED is now FAILED."""
+        tries = self.row.end_attempts + 1
+        logger.warning("Command id=%s end method failed, try %d: %s", self.row.pk, tries, reason)
+        if tries < self.command.end_attempts:
+            with committing("end-again"):
+                self.lease.release(
+                    self._in(min(2**tries, self.command.longest_poll)), end_attempts=tries, trace=trace
+                )
+            return False
+        if again is None:
+            self._ended(
+                S.ENDED_WITH_FAILURE,
+                error=f"{self.row.error} Then its end method failed: {reason}",
+                trace=trace,
+            )
+            return False
+        with committing("end-failed"):
+            self.lease.write(
+                status=again, end_attempts=0, error=f"Its end method failed: {reason}", trace=trace
+            )
+        self.command.status = again
+        return True
+
+    def _ended(self, status: CommandStatus, *, settled: bool = False, **fields: Any) -> None:
+        now, row = self.clock(), self.row
+        with self._committing("end") as work:
+            self.lease.release(None, status=status, callback_notified=True, ended_at=now, **fields)
+            if settled:
+                monitoring.settle(row, work)
+            monitoring.end(row, work)
+            _wake_parent(row, now)
+        logger.info("Command id=%s status=%s %s", row.pk, status, row.error)
+
+    def _quarantine(self, reason: str) -> None:
+        """Nothing can be done with it until somebody has mended what is wrong; an admin may resume it then."""
+        now, row = self.clock(), self.row
+        with committing("quarantine"):
+            self.lease.release(None, status=S.UNKNOWN, error=reason)
+            _wake_parent(row, now)
+        logger.error("Command id=%s is UNKNOWN: %s", row.pk, reason)
+
+    # Tools
+
+    @property
+    def _callback(self) -> Callback:
+        kind = self.command.handler
+        has_children = self.row.children or self.command.planned
+        return ChildrenCallback() if kind is Callback and has_children else kind()
+
+    def _guarded(self, call: Callable[[], Answer | None]) -> tuple[Answer | None, str]:
+        """What the command's own code answers. Whatever it raises is Failed, and its trace."""
+        try:
+            with time_limit(self.command.time_limit):
+                return call(), ""
+        except Superseded:
+            raise
+        except TaskMonitorError as error:
+            return Failed(str(error)), ""
+        except BaseException as error:  # noqa: BLE001 - SystemExit, too, fails the command alone
+            self.command.planned.clear()
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return Failed(reason[:10_000]), traceback.format_exc()[-50_000:]
+
+    @contextmanager
+    def _committing(self, name: str) -> Iterator[OwnWork | None]:
+        job_id = self.row.job_id if self.row.step_id else None
+        with committing(name, job_id=job_id, now=self.clock()) as work:
+            yield work
+
+    def _child_ids(self) -> list[UUID]:
+        if not self.row.children:
+            return []
+        children = CommandEntity.objects.filter(parent_command_id=self.row.pk).order_by("position")
+        return list(children.values_list("pk", flat=True))
+
+    def _in(self, seconds: float) -> datetime:
+        return self.clock() + timedelta(seconds=seconds)
+
+
+def _result(result: BaseModel) -> dict[str, Any]:
+    return {"return_value": result.model_dump_json(), "return_value_class": type(result).__name__}
+
+
+def _wake_parent(row: CommandEntity, now: datetime) -> None:
+    """Have the parent looked at within one pass, also if somebody is looking at it now."""
+    if row.parent_command_id is None:
+        return
+    parent = CommandEntity.objects.filter(pk=row.parent_command_id, due_at__isnull=False)
+    parent.update(due_at=now, poll_delay=0)
+    nudge.send()

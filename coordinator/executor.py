@@ -1,0 +1,121 @@
+"""The entry point: `execute_async` stores a command and answers at once with a handle on its future."""
+
+import asyncio
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from asgiref.sync import sync_to_async
+from pydantic import BaseModel
+
+from coordinator import nudge, registry
+from coordinator.command import Command, Context
+from coordinator.commits import committing
+from coordinator.models import ENDED, CommandEntity, CommandStatus
+from coordinator.rebuild import parsed, rebuild
+from coordinator.repository import get_command_status
+from coordinator.submission import store
+from taskmonitor.errors import Conflict, Invalid, NotAllowed, TaskMonitorError
+from taskmonitor.models import SYSTEM, Actor
+from taskmonitor.services import jobs
+
+FIRST_LOOK, LONGEST_LOOK = 0.005, 0.25  # seconds between looks at a command that is waited for
+
+
+class CommandFailed(TaskMonitorError):
+    """The command ended with failure; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """The future of a stored command. It may be kept, or made anew from the id in another process."""
+
+    command_id: UUID
+
+    @property
+    def status(self) -> CommandStatus:
+        """How far the command is."""
+        return get_command_status(self.command_id)
+
+    def done(self) -> bool:
+        """Whether it has ended, or was set aside as UNKNOWN."""
+        return self._over() is not None
+
+    def result(self, timeout: float | None = None) -> BaseModel | None:
+        """What the command returned, once it has ended. TimeoutError after `timeout` seconds; CommandFailed if it failed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        look = FIRST_LOOK
+        while (row := self._over()) is None:
+            if deadline is not None and time.monotonic() + look > deadline:
+                raise TimeoutError(f"Command {self.command_id} has not ended within {timeout} s.")
+            time.sleep(look)
+            look = min(look * 2, LONGEST_LOOK)
+        return _result(row)
+
+    def __await__(self) -> Generator[Any, None, BaseModel | None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> BaseModel | None:
+        look = FIRST_LOOK
+        while (row := await sync_to_async(self._over)()) is None:
+            await asyncio.sleep(look)
+            look = min(look * 2, LONGEST_LOOK)
+        return await sync_to_async(_result)(row)
+
+    def _over(self) -> CommandEntity | None:
+        over = (*ENDED, CommandStatus.UNKNOWN)
+        return CommandEntity.objects.filter(pk=self.command_id, status__in=over).first()
+
+
+def execute_async(
+    command_type: str | type[Command[Any, Any]],
+    parameters: BaseModel | dict[str, Any] | None = None,
+    context: Context | None = None,
+    *,
+    now: datetime,
+    actor: Actor = SYSTEM,
+) -> Handle:
+    """Store a command and have a worker execute it; does not wait for anything (oVirt: executeAsyncCommand).
+
+    NotFound for an unknown type, Invalid for parameters that do not fit or that the command refuses,
+    NotAllowed if `actor` may not run it or change the job that is to show it. Nothing is stored then.
+    """
+    kind = registry.get(command_type if isinstance(command_type, str) else command_type.name)
+    if not actor.may(kind.right):
+        raise NotAllowed(kind.right)
+    given = parsed("parameters", kind.parameters_class, parameters if parameters is not None else {})
+    command = kind(uuid4(), given, _checked(context or Context(), kind, actor))
+    command.validate()
+    with committing("submit"):
+        store(command, actor=actor, now=now)
+        nudge.send()
+    return Handle(command.command_id)
+
+
+def deliver(command_id: UUID, data: Any, *, now: datetime) -> None:
+    """Tell a live command of the event that it waits for, or will wait for. Conflict if it has ended, or has another to handle."""
+    with committing("deliver"):
+        live = CommandEntity.objects.filter(pk=command_id, ended_at=None, event__isnull=True)
+        if not live.update(event=data, due_at=now):
+            raise Conflict(f"Command {command_id} has ended, or has not yet handled its last event.")
+        nudge.send()
+
+
+def _checked(context: Context, kind: type[Command[Any, Any]], actor: Actor) -> Context:
+    """The context with what is known of the caller; Invalid for one that a command of this kind cannot have."""
+    if context.job_id is None and context.step_id is not None:
+        raise Invalid("step_id", "give the step's job_id too.")
+    if context.job_id is not None and not kind.monitored:
+        raise Invalid("job_id", f"{kind.name} is not monitored, so no job can show it.")
+    correlation_id = jobs.correlation(context.correlation_id or None)
+    return replace(context, user_id=actor.user_id, correlation_id=correlation_id)
+
+
+def _result(row: CommandEntity) -> BaseModel | None:
+    if row.status != CommandStatus.ENDED_SUCCESSFULLY:
+        raise CommandFailed(row.error)
+    result: BaseModel | None = rebuild(row).result
+    return result

@@ -1,0 +1,68 @@
+"""A worker's hold on one command: what it writes counts only while the command is still its own."""
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection
+
+from coordinator.models import CommandEntity, lease_from
+
+_TABLE = CommandEntity._meta.db_table
+
+
+class Superseded(Exception):
+    """The command was claimed by somebody else, or changed by an admin; nothing was written."""
+
+
+class Lease:
+    """The hold on `row`, as it was claimed."""
+
+    def __init__(self, row: CommandEntity) -> None:
+        self.row = row
+
+    def write(self, **fields: Any) -> None:
+        """Write to the row and go on holding it, or raise Superseded."""
+        self._update(fields, [f"{_column(name)} = %s" for name in fields])
+
+    def renew(self, now: datetime) -> None:
+        """Hold it longer, or raise Superseded. That it was woken meanwhile is not forgotten."""
+        until = lease_from(now)
+        self._update(
+            {"lease_until": until, "due_at": until},
+            ['"lease_until" = %s', _DUE_UNLESS_WOKEN],
+        )
+
+    def release(self, due_at: datetime | None, **fields: Any) -> None:
+        """Write to the row and let go of it until `due_at`, or until it was woken; None: for good."""
+        sets = [f"{_column(name)} = %s" for name in fields]
+        sets.append('"due_at" = %s' if due_at is None else _DUE_UNLESS_WOKEN)
+        self._update({**fields, "due_at": due_at}, [*sets, '"lease_until" = NULL', "\"worker\" = ''"])
+        self.row.lease_until = None
+
+    def _update(self, fields: dict[str, Any], sets: list[str]) -> None:
+        row = self.row
+        bound = [_stored(name, value) for name, value in fields.items()]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f'UPDATE "{_TABLE}" SET {", ".join(sets)} WHERE "command_id" = %s AND "fence" = %s',  # noqa: S608 - names of ours
+                [*bound, _stored("command_id", row.command_id), row.fence],
+            )
+            if not cursor.rowcount:
+                raise Superseded
+        for name, value in fields.items():
+            setattr(row, name, value)
+
+
+_DUE_UNLESS_WOKEN = '"due_at" = CASE WHEN "due_at" < "lease_until" THEN "due_at" ELSE %s END'
+
+
+@cache
+def _column(name: str) -> str:
+    field: Any = CommandEntity._meta.get_field(name)
+    return f'"{field.column}"'
+
+
+def _stored(name: str, value: Any) -> Any:
+    field: Any = CommandEntity._meta.get_field(name)
+    return field.get_db_prep_save(value, connection)

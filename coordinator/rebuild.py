@@ -1,0 +1,88 @@
+"""Commands out of rows, through the registry only: nothing in a row says what code runs."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from coordinator import registry
+from coordinator.command import Child, Command, Context
+from coordinator.models import CommandEntity, CommandStatus, ExecutionReason
+from taskmonitor.errors import Invalid, NotFound
+
+
+class Unbuildable(Exception):
+    """The command of this row cannot be rebuilt; the message says why."""
+
+
+def rebuild(row: CommandEntity) -> Command[Any, Any]:
+    """The command as it was stored, or Unbuildable."""
+    try:
+        kind = registry.get(row.command_type)
+    except NotFound:
+        raise Unbuildable(f"There is no command named {row.command_type}.") from None
+    parameters = _model(kind.parameters_class, row.command_params_class, row.command_parameters)
+    command = kind(row.command_id, parameters, context_of(row))
+    command.status = CommandStatus(row.status or CommandStatus.NOT_STARTED)
+    command.executed = row.executed
+    command.saved, command.stage = row.checkpoint, row.stage
+    if row.return_value is not None:
+        command.result = _model(kind.result_class, row.return_value_class, row.return_value)
+    return command
+
+
+def context_of(row: CommandEntity) -> Context:
+    """The context that the command was stored with."""
+    return Context(
+        user_id=row.user_id,
+        correlation_id=row.correlation_id,
+        job_id=row.job_id,
+        step_id=row.step_id,
+        execution_reason=ExecutionReason(row.execution_reason),
+    )
+
+
+def children_of(parent_id: UUID) -> Sequence[Child]:
+    """The child commands, in their order. The result of one that cannot be rebuilt is None."""
+    rows = CommandEntity.objects.filter(parent_command_id=parent_id).order_by("position")
+    return [_child(row) for row in rows]
+
+
+def parsed(field: str, kind: type[BaseModel], value: object) -> BaseModel:
+    """Parameters as somebody gave them, or Invalid that names the first wrong one below `field`."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join([field, *(str(part) for part in first["loc"])])
+        raise Invalid(path, f"{first['msg'][:1].lower()}{first['msg'][1:]}.") from None
+
+
+def _child(row: CommandEntity) -> Child:
+    parameters = result = None
+    try:
+        command = rebuild(row)
+        parameters, result = command.parameters, command.result
+    except Unbuildable:
+        pass
+    return Child(
+        row.command_id,
+        row.command_type,
+        CommandStatus(row.status or CommandStatus.NOT_STARTED),
+        parameters,
+        result,
+    )
+
+
+def _model(kind: type[BaseModel], stored_class: str, stored: str) -> BaseModel:
+    if stored_class != kind.__name__:
+        raise Unbuildable(f"It was stored as {stored_class}, and {kind.__name__} is registered.")
+    try:
+        return kind.model_validate_json(stored)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Unbuildable(
+            f"What was stored as {stored_class} does not fit: {place}: {first['msg']}."
+        ) from None

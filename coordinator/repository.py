@@ -1,0 +1,197 @@
+"""The operations on stored commands, by the names of the design (oVirt: CommandsRepository, CommandEntityDao).
+
+Missing rows are nobody's fault: an update of one does nothing, a read answers None or UNKNOWN.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from pydantic import BaseModel
+
+from coordinator.callbacks import Callback
+from coordinator.command import Command, Context
+from coordinator.models import ENDED, CommandEntity, CommandStatus
+from coordinator.rebuild import Unbuildable, rebuild
+from taskmonitor.services.transaction import writing
+
+PORTION = 500  # hierarchies that one transaction removes
+
+
+class ExecutionStatus(StrEnum):
+    """Whether a command's `execute` ran to its end (oVirt: CommandExecutionStatus)."""
+
+    EXECUTED = "EXECUTED"
+    NOT_EXECUTED = "NOT_EXECUTED"
+    UNKNOWN = "UNKNOWN"  # it is not stored
+
+
+def create_command_entity(
+    command_id: UUID, command_type: str, parameters: BaseModel, *, now: datetime
+) -> CommandEntity:
+    """A row that is not stored yet."""
+    return CommandEntity(
+        command_id=command_id,
+        command_type=command_type,
+        command_parameters=parameters.model_dump_json(),
+        command_params_class=type(parameters).__name__,
+        created_at=now,
+        status=CommandStatus.NOT_STARTED,
+    )
+
+
+def persist(
+    command: Command[Any, Any],
+    parent: Command[Any, Any] | None = None,
+    *,
+    enable_callback: bool | None = None,
+    now: datetime,
+) -> CommandEntity:
+    """Store a command, with its result, beneath `parent`; nothing executes it. Repeating it writes it anew."""
+    entity = create_command_entity(command.command_id, command.name, command.parameters, now=now)
+    entity.status, entity.executed = command.status, command.executed
+    if command.result is not None:
+        set_result(entity, command.result)
+    entity.callback_enabled = command.handler is not Callback if enable_callback is None else enable_callback
+    if parent is not None:
+        above = get_command_entity(parent.command_id)
+        entity.parent_command_id = parent.command_id
+        entity.root_command_id = above.top if above else parent.command_id
+        entity.position = CommandEntity.objects.filter(parent_command_id=parent.command_id).count()
+    return persist_command(entity, command.context)
+
+
+def set_result(entity: CommandEntity, result: BaseModel) -> None:
+    """Write a result into a row that is not stored yet."""
+    entity.return_value = result.model_dump_json()
+    entity.return_value_class = type(result).__name__
+
+
+def persist_command(entity: CommandEntity, context: Context | None = None) -> CommandEntity:
+    """Store the row, and the context if one is given."""
+    if context is not None:
+        entity.user_id = context.user_id
+        entity.correlation_id = context.correlation_id
+        entity.job_id, entity.step_id = context.job_id, context.step_id
+        entity.execution_reason = context.execution_reason
+    return save_or_update(entity)
+
+
+def save_or_update(entity: CommandEntity) -> CommandEntity:
+    """Insert the row, or update the one with its id; `executed` and `callback_notified` stay true once they are."""
+    with writing():
+        stored = CommandEntity.objects.select_for_update().filter(pk=entity.pk).first()
+        if stored is not None:
+            entity.executed |= stored.executed
+            entity.callback_notified |= stored.callback_notified
+            entity.created_at, entity.position = stored.created_at, stored.position
+        entity.save(force_insert=stored is None, force_update=stored is not None)
+    return entity
+
+
+def get_command_entity(command_id: UUID) -> CommandEntity | None:
+    """The row, if there is one."""
+    return CommandEntity.objects.filter(pk=command_id).first()
+
+
+def retrieve_command(command_id: UUID) -> Command[Any, Any] | None:
+    """The command as it was stored; None if it is not, or cannot be rebuilt."""
+    entity = get_command_entity(command_id)
+    if entity is None:
+        return None
+    try:
+        return rebuild(entity)
+    except Unbuildable:
+        return None
+
+
+def get_command_status(command_id: UUID) -> CommandStatus:
+    """Its status; UNKNOWN if it is not stored."""
+    status = CommandEntity.objects.filter(pk=command_id).values_list("status", flat=True).first()
+    return CommandStatus(status) if status else CommandStatus.UNKNOWN
+
+
+def get_command_execution_status(command_id: UUID) -> ExecutionStatus:
+    """Whether its `execute` ran to its end."""
+    executed = CommandEntity.objects.filter(pk=command_id).values_list("executed", flat=True).first()
+    if executed is None:
+        return ExecutionStatus.UNKNOWN
+    return ExecutionStatus.EXECUTED if executed else ExecutionStatus.NOT_EXECUTED
+
+
+def get_child_command_ids(command_id: UUID) -> list[UUID]:
+    """Its child commands, in their order."""
+    children = CommandEntity.objects.filter(parent_command_id=command_id).order_by("position")
+    return list(children.values_list("pk", flat=True))
+
+
+def has_command_entities_with_root_command_id(root_command_id: UUID) -> bool:
+    """Whether any command beneath that root is stored."""
+    return CommandEntity.objects.filter(root_command_id=root_command_id).exists()
+
+
+def get_commands_with_callback_enabled() -> list[CommandEntity]:
+    """Exactly the rows of commands whose callback is enabled."""
+    return list(CommandEntity.objects.filter(callback_enabled=True))
+
+
+def update_command_status(command_id: UUID, status: CommandStatus) -> None:
+    """Write the status, whatever it was."""
+    CommandEntity.objects.filter(pk=command_id).update(status=status)
+
+
+def update_command_executed(command_id: UUID) -> None:
+    """Take note that its `execute` ran to its end."""
+    CommandEntity.objects.filter(pk=command_id).update(executed=True)
+
+
+def update_callback_notified(command_id: UUID) -> None:
+    """Take note that its callback was told of its end."""
+    CommandEntity.objects.filter(pk=command_id).update(callback_notified=True)
+
+
+def remove_command(command_id: UUID) -> None:
+    """Remove one row."""
+    CommandEntity.objects.filter(pk=command_id).delete()
+
+
+def remove_all_commands_in_hierarchy(command_id: UUID) -> int:
+    """Remove the command and all beneath it; how many those were."""
+    with writing(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH RECURSIVE hierarchy (command_id) AS (
+                SELECT command_id FROM command_entities WHERE command_id = %s
+                UNION SELECT child.command_id FROM command_entities child
+                JOIN hierarchy ON child.parent_command_id = hierarchy.command_id
+            )
+            DELETE FROM command_entities WHERE command_id IN (SELECT command_id FROM hierarchy)
+            """,
+            [CommandEntity._meta.pk.get_db_prep_value(command_id, connection)],
+        )
+        removed: int = cursor.rowcount
+        return removed
+
+
+def remove_all_commands_before_date(cutoff: datetime) -> list[UUID]:
+    """Remove the hierarchies that ended before `cutoff`, whole; the topmost ids. Live ones stay, whatever their age."""
+    removed: list[UUID] = []
+    while portion := commands_before_date(cutoff)[:PORTION]:
+        with writing():
+            CommandEntity.objects.filter(root_command_id__in=portion).delete()
+            CommandEntity.objects.filter(pk__in=portion).delete()
+        removed += portion
+    return removed
+
+
+def commands_before_date(cutoff: datetime) -> list[UUID]:
+    """The topmost ids of the hierarchies of which all ended before `cutoff`, at most some thousand at a time."""
+    tops = CommandEntity.objects.filter(root_command_id=None, status__in=ENDED, ended_at__lt=cutoff)
+    oldest = list(tops.order_by("ended_at").values_list("pk", flat=True)[: 10 * PORTION])
+    living = CommandEntity.objects.filter(root_command_id__in=oldest).exclude(
+        status__in=ENDED, ended_at__lt=cutoff
+    )
+    kept = set(living.values_list("root_command_id", flat=True))
+    return [top for top in oldest if top not in kept]

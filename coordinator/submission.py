@@ -1,0 +1,57 @@
+"""New commands, stored so that the workers find them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from pydantic import BaseModel
+
+from coordinator import monitoring
+from coordinator.callbacks import Callback
+from coordinator.command import Command, Context
+from coordinator.models import CommandEntity
+from coordinator.repository import create_command_entity
+from taskmonitor.models import Actor
+from taskmonitor.services.own_work import OwnWork
+
+
+def store(command: Command[Any, Any], *, actor: Actor, now: datetime) -> CommandEntity:
+    """Store a new root command, shown in the monitor and due at once, in the caller's transaction."""
+    entity = _entity(command, monitoring.show(command, actor=actor, now=now), now)
+    entity.save(force_insert=True)
+    return entity
+
+
+def store_children(
+    parent: CommandEntity,
+    planned: list[tuple[type[Command[Any, Any]], BaseModel]],
+    work: OwnWork | None,
+    now: datetime,
+) -> None:
+    """Store new child commands behind those that `parent` has, shown beneath its step, due at once."""
+    context = Context(
+        user_id=parent.user_id,
+        correlation_id=parent.correlation_id,
+        job_id=parent.job_id,
+        step_id=parent.step_id,
+        execution_reason=parent.execution_reason,  # type: ignore[arg-type]  # a word of it
+    )
+    entities = []
+    for position, (kind, parameters) in enumerate(planned, start=parent.children):
+        child = kind(uuid4(), parameters, context)
+        entity = _entity(child, monitoring.show_child(child, work), now)
+        entity.parent_command_id, entity.root_command_id = parent.command_id, parent.top
+        entity.position = position
+        entities.append(entity)
+    CommandEntity.objects.bulk_create(entities)
+
+
+def _entity(command: Command[Any, Any], place: monitoring.Place, now: datetime) -> CommandEntity:
+    entity = create_command_entity(command.command_id, command.name, command.parameters, now=now)
+    entity.user_id = command.context.user_id
+    entity.correlation_id = command.context.correlation_id
+    entity.execution_reason = command.context.execution_reason
+    entity.job_id, entity.step_id, entity.owns_job = place.job_id, place.step_id, place.owns_job
+    entity.callback_enabled = command.handler is not Callback
+    entity.due_at = now
+    return entity

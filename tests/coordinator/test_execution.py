@@ -1,0 +1,248 @@
+"""A command from its submission to its end."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from coordinator.command import Command
+from coordinator.executor import CommandFailed, Handle, deliver
+from coordinator.models import CommandEntity, CommandStatus
+from taskmonitor.errors import Conflict, Invalid
+from taskmonitor.models import Job
+from tests.coordinator.commands import (
+    LOG,
+    Ending,
+    Family,
+    Length,
+    Plain,
+    Polled,
+    Quiet,
+    Resumable,
+    Series,
+    Waiting,
+)
+from tests.coordinator.conftest import Engine
+
+
+def steps(job: Job) -> list[tuple[str, str, int]]:
+    return [(step.type, step.status, step.depth) for step in job.steps.order_by("depth", "number")]
+
+
+def test_a_plain_command_ends_with_its_execute(engine: Engine) -> None:
+    handle = engine.submit(Plain, word="abc")
+    assert handle.status == CommandStatus.NOT_STARTED
+    assert engine.turn() == 1
+    assert handle.result() == Length(letters=3)
+    assert LOG == ["execute abc"]
+    row = engine.row(handle)
+    assert row.executed
+    assert row.callback_notified
+    assert (row.due_at, row.lease_until) == (None, None)
+    job = Job.objects.get()
+    assert (job.status, job.external, job.auto_cleared, job.action_type) == ("FINISHED", False, True, "Plain")
+    assert steps(job) == [
+        ("VALIDATING", "FINISHED", 0),
+        ("EXECUTING", "FINISHED", 0),
+        ("FINALIZING", "FINISHED", 0),
+    ]
+    assert (job.steps_total, job.steps_open, job.steps_bad) == (3, 0, 0)
+
+
+def test_one_that_is_not_monitored_is_not_shown(engine: Engine) -> None:
+    handle = engine.submit(Quiet)
+    engine.turn()
+    assert handle.done()
+    assert not Job.objects.exists()
+
+
+def test_an_exception_fails_it_with_its_reason(engine: Engine) -> None:
+    handle = engine.submit(Plain, fail_in="execute")
+    engine.turn()
+    with pytest.raises(CommandFailed, match="RuntimeError: no execute"):
+        handle.result()
+    row = engine.row(handle)
+    assert not row.executed
+    assert "in execute" in row.trace
+    job = Job.objects.get()
+    assert (job.status, job.reason) == ("FAILED", "RuntimeError: no execute")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"), [({"word": "bad"}, "word"), ({"times": "x"}, "parameters.times")]
+)
+def test_what_is_invalid_is_refused_before_anything_is_stored(
+    engine: Engine, parameters: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        engine.submit(Plain, **parameters)
+    assert refusal.value.field == field
+    assert not CommandEntity.objects.exists()
+    assert not Job.objects.exists()
+
+
+def test_end_methods_run_after_the_work(engine: Engine) -> None:
+    engine.submit(Ending, word="good")
+    engine.submit(Ending, word="bad end", fail_in="execute")
+    engine.turn()
+    assert LOG == ["execute good", "end_successfully good", "execute bad end", "end_with_failure bad end"]
+
+
+def test_polls_come_ever_later_until_it_is_settled(engine: Engine) -> None:
+    handle = engine.submit(Polled, times=6)
+    begin = engine.now
+    seen = []
+    while not handle.done():
+        polls = Polled.polls
+        engine.turn(0.5)
+        if Polled.polls > polls:
+            seen.append((engine.now - begin).total_seconds())
+    assert [round(later - earlier) for earlier, later in pairwise(seen)] == [
+        2,
+        4,
+        8,
+        10,
+        10,
+    ]
+    assert handle.result() == Length(letters=6)
+
+
+def test_a_poll_that_raises_fails_it(engine: Engine) -> None:
+    handle = engine.submit(Polled, fail_in="poll")
+    engine.run()
+    assert engine.row(handle).error == "RuntimeError: no poll"
+    assert LOG == ["execute hello", "poll hello", "end_with_failure hello"]
+
+
+def test_children_run_side_by_side_and_all_are_awaited(engine: Engine) -> None:
+    handle = engine.submit(Family, times=3, fail_in="child")
+    engine.run()
+    assert LOG == [
+        "execute hello",
+        "execute child0",
+        "execute child1",
+        "execute child2",
+        "end_with_failure hello",
+    ]
+    assert engine.row(handle).error == "1 of its child commands failed, first Plain."
+    job = Job.objects.get()
+    assert steps(job) == [
+        ("VALIDATING", "FINISHED", 0),
+        ("EXECUTING", "FAILED", 0),
+        ("FINALIZING", "FAILED", 0),
+        ("EXECUTING", "FINISHED", 1),
+        ("EXECUTING", "FAILED", 1),
+        ("EXECUTING", "FINISHED", 1),
+    ]
+
+
+def test_a_parent_is_looked_at_as_soon_as_a_child_has_ended(engine: Engine) -> None:
+    handle = engine.submit(Family, times=2)
+    engine.turn()
+    engine.turn()
+    assert engine.row(handle).due_at == engine.now
+    engine.turn()
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+
+
+def test_serial_operations_come_one_after_the_other(engine: Engine) -> None:
+    handle = engine.submit(Series, times=2)
+    engine.run()
+    assert LOG[1:] == [
+        "operation0 hello",
+        "execute child0",
+        "operation1 hello",
+        "execute child1",
+        "operation2 hello",
+        "end_successfully hello",
+    ]
+    assert engine.row(handle).stage == 2
+
+
+def test_no_serial_operation_follows_one_that_failed(engine: Engine) -> None:
+    handle = engine.submit(Series, times=3, fail_in="child")
+    engine.run()
+    assert LOG[-2:] == ["handle_failure hello", "end_with_failure hello"]
+    assert handle.status == CommandStatus.ENDED_WITH_FAILURE
+    assert "operation2 hello" not in LOG
+
+
+def test_an_event_ends_the_waiting(engine: Engine) -> None:
+    handle = engine.submit(Waiting)
+    engine.turn()
+    assert engine.row(handle).waits_for == "news"
+    assert engine.turn(30) == 0
+    deliver(handle.command_id, "abcd", now=engine.now)
+    with pytest.raises(Conflict):
+        deliver(handle.command_id, "again", now=engine.now)
+    engine.turn()
+    assert handle.result() == Length(letters=4)
+
+
+def test_an_event_that_does_not_come_is_asked_for(engine: Engine) -> None:
+    engine.submit(Waiting)
+    engine.turn()
+    assert engine.turn(61) == 1
+
+
+def interrupted(engine: Engine, kind: type[Command[Any, Any]], **fields: Any) -> Handle:
+    """A command whose worker died within its `execute`."""
+    handle = engine.submit(kind)
+    row = CommandEntity.objects.filter(pk=handle.command_id)
+    row.update(status=CommandStatus.ACTIVE, attempts=1, **fields)
+    return handle
+
+
+def test_what_was_cut_off_fails(engine: Engine) -> None:
+    handle = interrupted(engine, Ending)
+    engine.turn()
+    assert engine.row(handle).error == "A restart cut it off while it executed."
+    assert handle.status == CommandStatus.ENDED_WITH_FAILURE
+    assert LOG == ["end_with_failure hello"]
+
+
+def test_what_was_cut_off_goes_on_from_its_checkpoint_if_it_can(engine: Engine) -> None:
+    handle = interrupted(engine, Resumable, checkpoint=2)
+    engine.turn()
+    assert LOG == ["part2 hello"]
+    assert handle.result() == Length(letters=3)
+    assert engine.row(handle).attempts == 2
+
+
+def test_it_is_not_begun_for_ever(engine: Engine) -> None:
+    handle = interrupted(engine, Resumable)
+    CommandEntity.objects.update(attempts=5)
+    engine.turn()
+    assert engine.row(handle).error == "A restart cut it off while it executed, after 5 attempts."
+
+
+def test_one_that_is_active_for_too_long_fails(engine: Engine) -> None:
+    handle = engine.submit(Polled, times=10_000)
+    engine.turn()
+    engine.turn(1)
+    engine.turn(timedelta(days=3).total_seconds())
+    assert "longer than" in engine.row(handle).error
+
+
+UNBUILDABLE = {
+    "no command named os.system": {"command_type": "os.system"},
+    "stored as Other, and Word": {"command_params_class": "Other"},
+    "times": {"command_parameters": '{"times": "x"}'},
+    "JSON": {"command_parameters": "\x80\x04]"},
+}
+
+
+@pytest.mark.parametrize(("reason", "fields"), UNBUILDABLE.items(), ids=UNBUILDABLE)
+def test_a_row_that_cannot_be_rebuilt_is_set_aside(
+    engine: Engine, fields: dict[str, str], reason: str
+) -> None:
+    bad = engine.submit(Plain)
+    CommandEntity.objects.filter(pk=bad.command_id).update(**fields)
+    good = engine.submit(Plain, word="next")
+    engine.turn()
+    row = engine.row(bad)
+    assert (row.status, row.due_at) == (CommandStatus.UNKNOWN, None)
+    assert reason in row.error
+    assert good.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert LOG == ["execute next"]
