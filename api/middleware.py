@@ -40,10 +40,12 @@ class ApiMiddleware:
         if not _OURS.match(request.path_info):
             return self.get_response(request)
         request.correlation_id = str(uuid.uuid4())  # type: ignore[attr-defined]
+        request.by_program = "HTTP_COOKIE" not in request.META  # type: ignore[attr-defined]
         response = self.answer(request)
         response["Correlation-Id"] = request.correlation_id  # type: ignore[attr-defined]
         response["Cache-Control"] = "no-store"
         response["X-Content-Type-Options"] = "nosniff"
+        response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
         return response
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
