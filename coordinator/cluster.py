@@ -9,7 +9,11 @@ from threading import Event
 from types import FrameType
 from uuid import uuid4
 
+from django.db import Error, connections
+from django.utils import timezone
 from django_q.cluster import Sentinel
+
+from coordinator.recovery import release_what_the_dead_held
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +23,21 @@ def run_cluster() -> None:
 
     django-q2's own Cluster stops its sentinel through a lock, and hangs if the sentinel was killed meanwhile.
     """
+    _recover()
     stop = Stop()
     sentinel = StrictSentinel(stop, Event(), uuid4(), start=False)
     signal.signal(signal.SIGTERM, stop.on_signal)
     os.register_at_fork(after_in_child=_leave_stopping_to_the_sentinel)
     sentinel.start()
+
+
+def _recover() -> None:
+    try:
+        release_what_the_dead_held(timezone.now())
+    except Error as error:  # they lapse by themselves
+        logger.warning("What dead workers held cannot be released: %s", str(error).strip())
+    finally:
+        connections.close_all()  # before anything is forked
 
 
 class StrictSentinel(Sentinel):  # type: ignore[misc]  # it has no types
