@@ -4,15 +4,17 @@ Django makes a query's SQL anew each time, which takes ten to thirty times as lo
 it. The few statements that every request runs are made once here, from the same querysets and fields.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import AutoField, Field, Model, QuerySet
+from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX
+from django.db.models import AutoField, DateTimeField, Field, JSONField, Model, QuerySet
 from django.db.models.expressions import Value
 
 M = TypeVar("M", bound=Model)
@@ -69,8 +71,7 @@ class Prepared(Generic[M]):
         if not database.features.has_native_uuid_field:
             values = tuple([value.hex if isinstance(value, UUID) else value for value in values])
         bound = [values[one.value] if isinstance(one, Given) else one for one in compiled.parameters]
-        with database.cursor() as cursor:
-            cursor.execute(compiled.sql, bound)
+        with _executed(database, compiled.sql, bound) as cursor:
             rows = [list(row) for row in cursor.fetchall()]
         for conversion in compiled.conversions:
             known: dict[Any, Any] = {}  # a job's id stands in each of its steps, a parent's in its children
@@ -97,6 +98,8 @@ class Prepared(Generic[M]):
         columns = [column for column, _, _ in compiler.select]
         conversions: list[_Conversion] = []
         for place, (functions, column) in compiler.get_converters(columns).items():
+            if compiler.connection.vendor == "sqlite" and isinstance(column.output_field, DateTimeField):
+                functions = [_instant]
             same = next((one for one in conversions if one.functions == functions), None)
             if same is None:
                 conversions.append(same := _Conversion(functions, column, []))
@@ -112,28 +115,29 @@ class Prepared(Generic[M]):
 def insert(row: Model) -> None:
     """Store a new row as it is: nothing is read back, no signal is sent."""
     database, (sql, fields) = connections[DEFAULT_DB_ALIAS], _insertion(type(row))
-    with database.cursor() as cursor:
-        cursor.execute(
-            sql, [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields]
-        )
-    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+    bound = [_bound(field, getattr(row, field.attname), database) for field in fields]
+    with _executed(database, sql, bound):
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update(model: type[Model], key: Any, values: dict[str, Any], *, statuses: tuple[str, ...] = ()) -> bool:
     """Write plain values to the row of that primary key, if its status is one of `statuses`; whether it was."""
-    database, meta = connections[DEFAULT_DB_ALIAS], model._meta
-    fields: list[Any] = [meta.get_field(name) for name in values]
-    sets = ", ".join([f'"{field.column}" = %s' for field in fields])
-    guard = f" AND status IN ({', '.join(['%s'] * len(statuses))})" if statuses else ""
+    database, (sql, fields) = connections[DEFAULT_DB_ALIAS], _change(model, tuple(values), len(statuses))
     bound = [
-        field.get_db_prep_save(value, database) for field, value in zip(fields, values.values(), strict=True)
+        _bound(field, value, database) for field, value in zip(fields, (*values.values(), key), strict=True)
     ]
-    with database.cursor() as cursor:
-        cursor.execute(
-            f'UPDATE "{meta.db_table}" SET {sets} WHERE "{meta.pk.column}" = %s{guard}',  # noqa: S608 - names of ours
-            [*bound, meta.pk.get_db_prep_save(key, database), *statuses],
-        )
+    with _executed(database, sql, [*bound, *statuses]) as cursor:
         return bool(cursor.rowcount)
+
+
+@cache
+def _change(model: type[Model], names: tuple[str, ...], statuses: int) -> tuple[str, list["Field[Any, Any]"]]:
+    meta = model._meta
+    fields: list[Any] = [meta.get_field(name) for name in names]
+    sets = ", ".join([f'"{field.column}" = %s' for field in fields])
+    guard = f" AND status IN ({', '.join(['%s'] * statuses)})" if statuses else ""
+    sql = f'UPDATE "{meta.db_table}" SET {sets} WHERE "{meta.pk.column}" = %s{guard}'  # noqa: S608 - names of ours
+    return sql, [*fields, meta.pk]
 
 
 @cache
@@ -142,6 +146,46 @@ def _insertion(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
     names = ", ".join(f'"{field.column}"' for field in fields)
     places = ", ".join(["%s"] * len(fields))
     return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places})', fields  # noqa: S608 - names of ours
+
+
+@contextmanager
+def _executed(database: Any, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+    """The cursor of the statement. On SQLite it is Python's own, unless somebody watches what Django's does.
+
+    Django's takes longer to pass on a statement than SQLite takes to run it.
+    """
+    watched = database.queries_logged or database.execute_wrappers or database.needs_rollback
+    if database.vendor != "sqlite" or database.connection is None or watched:
+        with database.cursor() as cursor:
+            cursor.execute(sql, values)
+            yield cursor
+    else:
+        with database.wrap_database_errors:
+            yield database.connection.execute(_with_question_marks(sql), values)
+
+
+@cache
+def _with_question_marks(sql: str) -> str:
+    return FORMAT_QMARK_REGEX.sub("?", sql).replace("%%", "%")
+
+
+def _bound(field: "Field[Any, Any]", value: Any, database: Any) -> Any:
+    """The value as the database takes it; the usual ones of SQLite without Django's detours."""
+    usual = _USUAL.get(type(value))
+    if usual is None or database.vendor != "sqlite" or isinstance(field, JSONField):
+        return field.get_db_prep_save(value, database)
+    return usual(value)
+
+
+_USUAL: dict[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((str, int, bool, type(None)), lambda value: value),
+    UUID: lambda value: value.hex,
+    datetime: lambda value: value.astimezone(UTC).replace(tzinfo=None).isoformat(" "),
+}
+
+
+def _instant(value: datetime | None, *_: Any) -> datetime | None:
+    return value and value.replace(tzinfo=UTC)
 
 
 @contextmanager
