@@ -272,6 +272,8 @@ SPECTACULAR_SETTINGS = {"TITLE": "Task Monitor", "VERSION": "0.1.0"}
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     raise SystemExit(f"LOG_LEVEL cannot be {LOG_LEVEL!r}; it is DEBUG, INFO, WARNING, ERROR or CRITICAL")
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line has them
+logging._srcfile = None  # nor where it was written
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -8,6 +8,9 @@ from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
 
 from taskmonitor.models import Entity, Job, JobEntity
+from taskmonitor.statements import Prepared
+
+_ALL = Prepared(lambda job: Entity.objects.filter(jobs=job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,9 @@ def of_job(job: Job, *, limit: int) -> list[Entity]:
     """The first entities of the job."""
     links = JobEntity.objects.filter(job=job).select_related("entity").order_by("pk")[:limit]
     return [link.entity for link in links]
+
+
+def every(job: Job) -> list[Entity]:
+    """All entities of the job; no query if they came along with it."""
+    came_along = getattr(job, "_prefetched_objects_cache", {}).get("entities")
+    return _ALL.all(job.pk) if came_along is None else list(came_along)

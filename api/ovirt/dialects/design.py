@@ -1,11 +1,10 @@
 """The external-tasks design to the letter, with what it has grown since behind it."""
 
-from typing import Any
-
 from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
 from api.wire import Members
 from taskmonitor.models import Job, Step
 from taskmonitor.models.job import Work
+from taskmonitor.selectors.entities import every
 
 
 def status(status: str) -> str:
@@ -72,7 +71,7 @@ def _progress(work: Work) -> Members | None:
 
 
 def _entities(job: Job) -> Members | None:
-    entities: list[Any] = sorted(job.entities.all(), key=lambda entity: (entity.type, entity.key))
+    entities = sorted(every(job), key=lambda entity: (entity.type, entity.key))
     if not entities:
         return None
     return {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in entities]}
