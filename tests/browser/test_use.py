@@ -142,6 +142,27 @@ def test_every_page_can_be_read_and_hit(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
 
 
+CUT = """() => [...document.querySelectorAll(".c-state, .c-started, .c-took")]
+  .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth)
+  .map((e) => e.innerText)"""
+LONGEST = """() => document.querySelectorAll(".c-started time, .c-took span")
+  .forEach((e) => { e.textContent = e.localName === "time" ? "30 Nov 23:59" : "23 h 59 m"; })"""
+
+
+@pytest.mark.parametrize("width", [1366, 1025, 1024, 901, 701])
+def test_states_and_times_are_whole_and_names_have_room(
+    width: int, new_page: Callable[..., Page], plugin: Plugin
+) -> None:
+    job = plugin.job("Copy " * 40)
+    plugin.end_step(job, plugin.step(job, "Fails"), succeeded=False)
+    plugin.end_job(job)
+    page = new_page(plugin, viewport={"width": width, "height": 800})
+    expect(row(page, job)).to_contain_text("Finished with warnings")
+    page.evaluate(LONGEST)
+    assert page.evaluate(CUT) == []
+    assert row(page, job).locator(".c-name").evaluate("e => e.clientWidth") > 150
+
+
 def test_the_tree_says_what_it_is_to_a_screen_reader(new_page: Callable[..., Page], plugin: Plugin) -> None:
     job = plugin.job("Spoken")
     plugin.step(job, "One")
