@@ -109,7 +109,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "taskmonitor.urls"
 ASGI_APPLICATION = "taskmonitor.asgi.application"
-APPEND_SLASH = False  # clients of the API follow no redirects
 
 TEMPLATES = [
     {

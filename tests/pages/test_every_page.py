@@ -25,6 +25,12 @@ def test_nobody_is_sent_to_the_login_page_and_back(site: Site, client: Client) -
     assert client.get("/").headers["Location"] == "/jobs/"
 
 
+@pytest.mark.parametrize("address", ["/jobs", f"/jobs/{uuid.uuid4()}", "/tokens", "/login", "/admin"])
+def test_an_address_typed_without_its_last_slash_leads_on(client: Client, address: str) -> None:
+    response = client.get(f"{address}?page=2")
+    assert (response.status_code, response.headers["Location"]) == (301, f"{address}/?page=2")
+
+
 def test_a_fragment_tells_nobody_to_log_in_instead_of_becoming_a_login_page(
     site: Site, client: Client
 ) -> None:
