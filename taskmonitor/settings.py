@@ -195,7 +195,8 @@ Q_CLUSTER: dict[str, Any] = {
     "label": "Background tasks",
 }
 
-COMMAND_LEASE = timedelta(seconds=15)  # after which the commands of a worker that is gone are somebody else's
+# Until the commands of a worker that is gone are somebody else's; a lease is renewed at a third of it
+COMMAND_LEASE = timedelta(seconds=env.number("TASKMONITOR_LEASE_SECONDS", default=15, least=1, most=3600))
 KEEP_ENDED_COMMANDS_FOR = timedelta(days=env.int("TASKMONITOR_COMMAND_DAYS", default=30))
 
 # Who one is
