@@ -6,6 +6,7 @@ claims the command next, except `execute` itself, which is begun anew only if th
 
 import logging
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -21,8 +22,8 @@ from coordinator.callbacks import Callback, ChildrenCallback, over
 from coordinator.command import RUNNING, Answer, Child, Command, Engine, Failed, Succeeded, WaitFor
 from coordinator.commits import committing
 from coordinator.keeper import keeping
-from coordinator.lease import Lease, Superseded
-from coordinator.limits import time_limit
+from coordinator.lease import Lease, Superseded, release_polled
+from coordinator.limits import limits, time_limit
 from coordinator.models import SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
 from coordinator.rebuild import Unbuildable, children_of, rebuild
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 SLICE = 1.0  # seconds after which a worker gives back what it has not begun
 Now = Callable[[], datetime]
+Polled = defaultdict[int, list[Lease]]  # those to be polled again, by the seconds until then
 S = CommandStatus
 
 
@@ -46,14 +48,14 @@ def work(claims: Sequence[tuple[str, int]], clock: Now) -> None:
     """One pass over claimed commands; what was not begun after a while is given back."""
     leases = _held(claims)
     begun = monotonic()
-    polled: list[tuple[Lease, dict[str, Any]]] = []
-    with keeping(leases, clock):
+    polled: Polled = defaultdict(list)
+    with keeping(leases, clock), limits():
         for place, lease in enumerate(leases):
             if monotonic() - begun > SLICE and place:
                 _give_back(leases[place:], clock())
                 break
             Run(lease, clock, polled).run()
-        _write_polls(polled)
+        _write_polls(polled, clock())
 
 
 def _held(claims: Sequence[tuple[str, int]]) -> list[Lease]:
@@ -70,14 +72,13 @@ def _give_back(leases: Sequence[Lease], now: datetime) -> None:
                 lease.release(now)
 
 
-def _write_polls(polled: Sequence[tuple[Lease, dict[str, Any]]]) -> None:
+def _write_polls(polled: Polled, now: datetime) -> None:
     """Let go, in one commit, of all commands that are still running. If that is lost they are polled again."""
     if not polled:
         return
     with committing("polls"):
-        for lease, fields in polled:
-            with _unless_superseded():
-                lease.release(**fields)
+        for delay, leases in polled.items():
+            release_polled(leases, due_at=now + timedelta(seconds=delay), poll_delay=delay)
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def _unless_superseded() -> Iterator[None]:
 class Run(Engine):
     """One pass over one command."""
 
-    def __init__(self, lease: Lease, clock: Now, polled: list[tuple[Lease, dict[str, Any]]]) -> None:
+    def __init__(self, lease: Lease, clock: Now, polled: Polled) -> None:
         self.lease, self.clock = lease, clock
         self.row = lease.row
         self._polled = polled
@@ -234,9 +235,8 @@ class Run(Engine):
         first = "executed" in fields
         advanced = self.command.stage != self.row.stage
         delay = 0 if first or advanced else self.row.next_delay(self.command.longest_poll)
-        quiet = not (first or advanced or self.command.planned or "event" in fields)
-        if quiet:
-            self._polled.append((self.lease, {"due_at": self._in(delay), "poll_delay": delay, **fields}))
+        if not (first or advanced or self.command.planned or "event" in fields):
+            self._polled[delay].append(self.lease)
             return False
         again = isinstance(self._callback, ChildrenCallback) and not self.command.planned
         self._goes_on(self._in(0 if again else 1), poll_delay=0 if again else 1, **fields)

@@ -1,5 +1,6 @@
 """A worker's hold on one command: what it writes counts only while the command is still its own."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -52,6 +53,26 @@ class Lease:
                 raise Superseded
         for name, value in fields.items():
             setattr(row, name, value)
+
+
+def release_polled(leases: Sequence[Lease], *, due_at: datetime, poll_delay: int) -> None:
+    """Let go, in one UPDATE, of those of the rows that are still ours, each with one more poll."""
+    bound: list[Any] = [_stored("due_at", due_at), poll_delay]
+    for lease in leases:
+        bound += (_stored("command_id", lease.row.command_id), lease.row.fence)
+        lease.row.lease_until = None
+    held = ", ".join(["(%s, %s)"] * len(leases))
+    if connection.vendor == "postgresql":
+        held = held.replace("(%s, %s)", "(%s::uuid, %s)", 1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE "{_TABLE}" SET {_DUE_UNLESS_WOKEN}, "poll_delay" = %s, "polls" = "polls" + 1,
+                "lease_until" = NULL, "worker" = ''
+            WHERE ("command_id", "fence") IN (VALUES {held})
+            """,  # noqa: S608 - names of ours
+            bound,
+        )
 
 
 _DUE_UNLESS_WOKEN = '"due_at" = CASE WHEN "due_at" < "lease_until" THEN "due_at" ELSE %s END'

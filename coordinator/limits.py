@@ -13,19 +13,30 @@ class TookTooLong(Exception):
 
 
 @contextmanager
-def time_limit(limit: timedelta) -> Iterator[None]:
-    """Within it the call is ended by TookTooLong after so long; only a process's main thread can be."""
+def limits() -> Iterator[None]:
+    """Within it `time_limit` has an effect; only a process's main thread can be bound so."""
     if current_thread() is not main_thread():
         yield
         return
+    before = signal.signal(signal.SIGALRM, _ring)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise TookTooLong(f"It took longer than {limit}.")
 
-    before = signal.signal(signal.SIGALRM, ring)
+@contextmanager
+def time_limit(limit: timedelta) -> Iterator[None]:
+    """Within it the call is ended by TookTooLong after so long."""
+    if current_thread() is not main_thread():
+        yield
+        return
     signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+
+
+def _ring(number: int, frame: FrameType | None) -> None:
+    raise TookTooLong("It took longer than its time_limit.")

@@ -1,5 +1,6 @@
 """A command from its submission to its end."""
 
+import time
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from coordinator.command import Command
 from coordinator.executor import CommandFailed, Handle, deliver
 from coordinator.models import CommandEntity, CommandStatus
+from coordinator.registry import register
 from taskmonitor.errors import Conflict, Invalid
 from taskmonitor.models import Job
 from tests.coordinator.commands import (
@@ -22,6 +24,7 @@ from tests.coordinator.commands import (
     Resumable,
     Series,
     Waiting,
+    Word,
 )
 from tests.coordinator.conftest import Engine
 
@@ -246,3 +249,19 @@ def test_a_row_that_cannot_be_rebuilt_is_set_aside(
     assert reason in row.error
     assert good.status == CommandStatus.ENDED_SUCCESSFULLY
     assert LOG == ["execute next"]
+
+
+@register(monitored=False, time_limit=timedelta(seconds=0.05))
+class Endless(Command[Word, Length]):
+    """Never return."""
+
+    def execute(self) -> Length:
+        while True:
+            time.sleep(1)
+
+
+def test_one_that_does_not_return_fails_alone(engine: Engine) -> None:
+    handle, after = engine.submit(Endless), engine.submit(Plain)
+    engine.turn()
+    assert engine.row(handle).error == "TookTooLong: It took longer than its time_limit."
+    assert after.status == CommandStatus.ENDED_SUCCESSFULLY
