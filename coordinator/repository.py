@@ -168,11 +168,11 @@ def remove_all_commands_in_hierarchy(command_id: UUID) -> int:
                 JOIN hierarchy ON child.parent_command_id = hierarchy.command_id
             )
             DELETE FROM command_entities WHERE command_id IN (SELECT command_id FROM hierarchy)
+            RETURNING command_id
             """,
             [CommandEntity._meta.pk.get_db_prep_value(command_id, connection)],
         )
-        removed: int = cursor.rowcount
-        return removed
+        return len(cursor.fetchall())
 
 
 def remove_all_commands_before_date(cutoff: datetime) -> list[UUID]:
