@@ -1,7 +1,7 @@
 """JSON: in the design dialect as one expects it, in v3 and v4 as the oVirt engine writes it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from math import isfinite
 from typing import IO, Any, NoReturn
@@ -17,16 +17,16 @@ def members(value: Any, dialect: str) -> Any:
     """The value as JSON knows it; v3 and v4 have numbers and truths as text, and times in milliseconds."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {
             "name" if key == "#text" else key.lstrip("@"): members(member, dialect)
             for key, member in value.items()
             if member is not None
         }
-    if isinstance(value, list | Iterator):
-        return [members(one, dialect) for one in value]
     if isinstance(value, datetime):
         return instant(value) if dialect == "design" else int(value.timestamp() * 1000)
+    if isinstance(value, list | Iterator):
+        return [members(one, dialect) for one in value]
     if not isinstance(value, int):
         return str(value)
     if dialect == "design":

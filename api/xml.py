@@ -31,14 +31,26 @@ def _plain(value: str) -> bool:
     return value.isprintable() and not ("&" in value or "<" in value or ">" in value or '"' in value)
 
 
+class _Heads(dict[str, str]):
+    """For each member's name how it begins as an attribute; empty for one that is an element."""
+
+    def __missing__(self, name: str) -> str:
+        is_attribute = name in ATTRIBUTES or name[0] == "@"
+        self[name] = head = f' {name.lstrip("@")}="' if is_attribute else ""
+        return head
+
+
+_heads = _Heads()  # of names that our own code gives, so they are few
+
+
 def element(name: str, value: Any) -> str:
     """The element of that name; for several values one of each, for None nothing."""
     if isinstance(value, dict):
         head, inner = name, ""
         for key, member in value.items():
-            if key in ATTRIBUTES or key[0] == "@":
+            if attribute := _heads[key]:
                 text = str(member)
-                head += f' {key.lstrip("@")}="{text if _plain(text) else _IN_ATTRIBUTE.sub(_escaped, text)}"'
+                head += f'{attribute}{text if _plain(text) else _IN_ATTRIBUTE.sub(_escaped, text)}"'
             elif isinstance(member, str):
                 text = member if _plain(member) else _IN_TEXT.sub(_escaped, member)
                 inner += text if key == "#text" else f"<{key}>{text}</{key}>"
@@ -49,12 +61,12 @@ def element(name: str, value: Any) -> str:
         return f"<{name}>{_IN_TEXT.sub(_escaped, value)}</{name}>"
     if value is None:
         return ""
-    if isinstance(value, list | Iterator):
-        return "".join([element(name, one) for one in value])
     if isinstance(value, bool):
-        return f"<{name}>{'true' if value else 'false'}</{name}>"
+        return f"<{name}>true</{name}>" if value else f"<{name}>false</{name}>"
     if isinstance(value, datetime):
         return f"<{name}>{instant(value)}</{name}>"
+    if isinstance(value, list | Iterator):
+        return "".join([element(name, one) for one in value])
     return f"<{name}>{value}</{name}>"
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX
 from django.db.models import AutoField, DateTimeField, Field, JSONField, Model, QuerySet
+from django.db.models.base import ModelState
 from django.db.models.expressions import Value
 
 M = TypeVar("M", bound=Model)
@@ -62,8 +63,8 @@ class Prepared(Generic[M]):
 
     def all(self, *values: Any) -> list[M]:
         """All instances for these values."""
-        columns, made = self._compiled.columns, self._model.from_db
-        return [made(DEFAULT_DB_ALIAS, columns, row) for row in self.rows(*values)]
+        columns, model = self._compiled.columns, self._model
+        return [_stored(model, dict(zip(columns, row, strict=True))) for row in self.rows(*values)]
 
     def rows(self, *values: Any) -> list[list[Any]]:
         """The rows for these values, as Python knows them."""
@@ -110,6 +111,15 @@ class Prepared(Generic[M]):
             [column.target.attname for column in columns],
             conversions,
         )
+
+
+def _stored(model: type[M], fields: dict[str, Any]) -> M:
+    """The instance with these fields, as `Model.from_db` makes it, without its signals and other detours."""
+    instance = model.__new__(model)
+    fields["_state"] = state = ModelState()
+    state.adding, state.db = False, DEFAULT_DB_ALIAS
+    instance.__dict__ = fields
+    return instance
 
 
 def insert(row: Model) -> None:

@@ -54,6 +54,10 @@ class OvirtView(ApiView):
     def step(self, step: Step) -> Members:
         return self.dialect.step(step, self.wire.base)
 
+    def spelled(self, steps: list[Step]) -> list[Members]:
+        dialect, base = self.dialect, self.wire.base
+        return [dialect.step(step, base) for step in steps]
+
     def user(self, user: User) -> Members:
         name = user.get_username()
         return {
@@ -77,12 +81,12 @@ class OvirtView(ApiView):
                 beneath[step.job_id].append(step)
             for job, one in zip(jobs, spelled, strict=True):
                 ordered = tree.in_reading_order(beneath[job.pk])
-                one["steps"] = {"step": [self.step(step) for step in ordered]}
+                one["steps"] = {"step": self.spelled(ordered)}
         return spelled
 
     def steps(self, steps: list[Step], job: Job, follows: set[str]) -> list[Members]:
         """Steps of the job, each behind its parent, with what is followed in place of its link."""
-        spelled = [self.step(step) for step in steps]
+        spelled = self.spelled(steps)
         if "parent_step" in follows:
             parents: dict[UUID | None, Members] = {
                 step.pk: one.copy() for step, one in zip(steps, spelled, strict=True)
@@ -242,7 +246,7 @@ class Steps(OvirtView):
         follows, limit = self.follows("job", "parent_step"), self.whole("max")
         job = selected.job(job_id, self.actor)
         found = tree.steps(job)[:limit]
-        spelled = self.steps(found, job, follows) if follows else map(self.step, found)
+        spelled = self.steps(found, job, follows) if follows else self.spelled(found)
         return Response(Document("steps", {"step": spelled}))
 
     @once
