@@ -73,7 +73,8 @@ SECRET_KEY = secret_key()
 DEBUG = env.switch("DEBUG")
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.number("PORT", default=8000, most=65_535)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST])
+HOST_IN_URL = f"[{HOST}]" if ":" in HOST else HOST
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST_IN_URL])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if not all(origin.startswith(("http://", "https://")) for origin in CSRF_TRUSTED_ORIGINS):
     raise SystemExit("CSRF_TRUSTED_ORIGINS must each begin with http:// or https://")

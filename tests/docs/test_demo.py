@@ -6,6 +6,7 @@ import socket
 import subprocess
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,10 +61,16 @@ def test_it_leaves_no_token_behind(site: Site) -> None:
     assert site.manage("shell", "-v", "0", "-c", tokens) == "0\n"
 
 
-def test_it_says_what_to_do_if_no_site_answers(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("host", "spelt"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_it_says_what_to_do_if_no_site_answers(
+    site: Site, capfd: pytest.CaptureFixture[str], host: str, spelt: str
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
+        elsewhere = replace(site, environment=site.environment | {"HOST": host, "PORT": str(port)})
         with pytest.raises(subprocess.CalledProcessError):
-            site.manage("demo", "--url", f"http://127.0.0.1:{port}/api")
-    assert "start it with `make run`" in capfd.readouterr().err
+            elsewhere.manage("demo")
+    said = capfd.readouterr().err
+    assert f"http://{spelt}:{port}/api does not answer" in said
+    assert "start it with `make run`" in said
