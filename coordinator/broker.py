@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from time import sleep
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import Error, connection, connections
@@ -23,6 +23,7 @@ from django_q.signals import post_execute_in_worker
 from django_q.signing import SignedPackage
 
 from coordinator import nudge
+from coordinator.lease import Claim
 from coordinator.models import CommandEntity, lease_from
 from coordinator.whoami import worker_name
 from taskmonitor.services.transaction import writing
@@ -106,7 +107,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         self._free.release()
 
 
-def claim(now: datetime, *, worker: str, limit: int) -> list[tuple[str, int]]:
+def claim(now: datetime, *, worker: str, limit: int) -> list[Claim]:
     """Claim commands that are due and that nobody holds, the longest due first: their ids and fencing numbers.
 
     Of several that claim at once each gets other commands.
@@ -116,7 +117,7 @@ def claim(now: datetime, *, worker: str, limit: int) -> list[tuple[str, int]]:
     instant, until = (field.get_db_prep_save(each, database) for each in (now, lease_from(now)))
     with writing(), database.cursor() as cursor:
         cursor.execute(_claim_sql(database.vendor), [instant, instant, limit, until, until, worker])
-        return [(str(key), fence) for key, fence in cursor.fetchall()]
+        return [(UUID(str(key)), fence) for key, fence in cursor.fetchall()]
 
 
 def _claim_sql(vendor: str) -> str:

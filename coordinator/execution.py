@@ -22,11 +22,12 @@ from coordinator.callbacks import Callback, ChildrenCallback, over
 from coordinator.command import RUNNING, Answer, Child, Command, Engine, Failed, Succeeded, WaitFor
 from coordinator.commits import committing
 from coordinator.keeper import keeping
-from coordinator.lease import Lease, Superseded, release_polled
+from coordinator.lease import Claim, Lease, Superseded, release_polled
 from coordinator.limits import limits, time_limit
 from coordinator.models import SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
 from coordinator.rebuild import Unbuildable, children_of, rebuild
+from coordinator.secrets import stored
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.services.own_work import OwnWork
@@ -39,12 +40,12 @@ Polled = defaultdict[int, list[Lease]]  # those to be polled again, by the secon
 S = CommandStatus
 
 
-def run_batch(claims: Sequence[tuple[str, int]]) -> None:
+def run_batch(claims: Sequence[Claim]) -> None:
     """Work on claimed commands, given by their ids and fencing numbers, as a task of django-q2's."""
     work(claims, timezone.now)
 
 
-def work(claims: Sequence[tuple[str, int]], clock: Now) -> None:
+def work(claims: Sequence[Claim], clock: Now) -> None:
     """One pass over claimed commands; what was not begun after a while is given back."""
     leases = _held(claims)
     begun = monotonic()
@@ -58,11 +59,11 @@ def work(claims: Sequence[tuple[str, int]], clock: Now) -> None:
         _write_polls(polled, clock())
 
 
-def _held(claims: Sequence[tuple[str, int]]) -> list[Lease]:
-    """The claimed rows that are still ours, in the order of the claims."""
-    rows = CommandEntity.objects.in_bulk([UUID(key) for key, _ in claims])
-    found = [(rows.get(UUID(key)), fence) for key, fence in claims]
-    return [Lease(row) for row, fence in found if row is not None and row.fence == fence]
+def _held(claims: Sequence[Claim]) -> list[Lease]:
+    """The claimed rows that are still ours, the first submitted first."""
+    fences = dict(claims)
+    rows = CommandEntity.objects.filter(pk__in=fences).order_by("created_at", "position")
+    return [Lease(row) for row in rows if row.fence == fences[row.pk]]
 
 
 def _give_back(leases: Sequence[Lease], now: datetime) -> None:
@@ -360,7 +361,7 @@ class Run(Engine):
 
 
 def _result(result: BaseModel) -> dict[str, Any]:
-    return {"return_value": result.model_dump_json(), "return_value_class": type(result).__name__}
+    return {"return_value": stored(result), "return_value_class": type(result).__name__}
 
 
 def _wake_parent(row: CommandEntity, now: datetime) -> None:

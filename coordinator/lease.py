@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
 from coordinator.models import CommandEntity, lease_from
 
 _TABLE = CommandEntity._meta.db_table
+
+
+Claim = tuple[UUID, int]  # a command's id, and the fencing number that its claim got
 
 
 class Superseded(Exception):
