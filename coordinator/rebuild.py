@@ -1,12 +1,13 @@
 """Commands out of rows, through the registry only: nothing in a row says what code runs."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
-from coordinator import registry
+from coordinator import registry, secrets
 from coordinator.command import Child, Command, Context
 from coordinator.models import CommandEntity, CommandStatus, ExecutionReason
 from taskmonitor.errors import Invalid, NotFound
@@ -49,6 +50,18 @@ def children_of(parent_id: UUID) -> Sequence[Child]:
     return [_child(row) for row in rows]
 
 
+def shown_parameters(row: CommandEntity) -> Any:
+    """The parameters as JSON knows them, without what is secret in them."""
+    return _shown(row, "parameters_class", row.command_params_class, row.command_parameters)
+
+
+def shown_result(row: CommandEntity) -> Any:
+    """The result, likewise; None if there is none."""
+    if row.return_value is None:
+        return None
+    return _shown(row, "result_class", row.return_value_class, row.return_value)
+
+
 def parsed(field: str, kind: type[BaseModel], value: object) -> BaseModel:
     """Parameters as somebody gave them, or Invalid that names the first wrong one below `field`."""
     try:
@@ -73,6 +86,17 @@ def _child(row: CommandEntity) -> Child:
         parameters,
         result,
     )
+
+
+def _shown(row: CommandEntity, attribute: str, stored_class: str, stored: str) -> Any:
+    try:
+        kind = registry.get(row.command_type)
+        return secrets.shown(_model(getattr(kind, attribute), stored_class, stored))
+    except (NotFound, Unbuildable):
+        try:
+            return secrets.wholly_hidden(json.loads(stored))
+        except ValueError:
+            return secrets.HIDDEN
 
 
 def _model(kind: type[BaseModel], stored_class: str, stored: str) -> BaseModel:

@@ -15,6 +15,7 @@ from coordinator.callbacks import Callback
 from coordinator.command import Command, Context
 from coordinator.models import ENDED, CommandEntity, CommandStatus
 from coordinator.rebuild import Unbuildable, rebuild
+from coordinator.secrets import stored
 from taskmonitor.services.transaction import writing
 
 PORTION = 500  # hierarchies that one transaction removes
@@ -35,7 +36,7 @@ def create_command_entity(
     return CommandEntity(
         command_id=command_id,
         command_type=command_type,
-        command_parameters=parameters.model_dump_json(),
+        command_parameters=stored(parameters),
         command_params_class=type(parameters).__name__,
         created_at=now,
         status=CommandStatus.NOT_STARTED,
@@ -65,7 +66,7 @@ def persist(
 
 def set_result(entity: CommandEntity, result: BaseModel) -> None:
     """Write a result into a row that is not stored yet."""
-    entity.return_value = result.model_dump_json()
+    entity.return_value = stored(result)
     entity.return_value_class = type(result).__name__
 
 
