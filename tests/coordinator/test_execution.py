@@ -87,6 +87,7 @@ def test_what_is_invalid_is_refused_before_anything_is_stored(
 
 def test_end_methods_run_after_the_work(engine: Engine) -> None:
     engine.submit(Ending, word="good")
+    engine.turn()
     engine.submit(Ending, word="bad end", fail_in="execute")
     engine.turn()
     assert LOG == ["execute good", "end_successfully good", "execute bad end", "end_with_failure bad end"]
