@@ -198,7 +198,7 @@ Q_CLUSTER: dict[str, Any] = {
 
 # Until the commands of a worker that is gone are somebody else's; a lease is renewed at a third of it
 COMMAND_LEASE = timedelta(seconds=env.number("TASKMONITOR_LEASE_SECONDS", default=15, least=1, most=3600))
-KEEP_ENDED_COMMANDS_FOR = timedelta(days=env.int("TASKMONITOR_COMMAND_DAYS", default=30))
+KEEP_ENDED_COMMANDS_FOR = timedelta(days=env.number("TASKMONITOR_COMMAND_DAYS", default=30))
 
 # Who one is
 AUTHENTICATION_BACKENDS = ["taskmonitor.pages.login.PasswordBackend"]
