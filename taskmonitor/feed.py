@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from itertools import count
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from taskmonitor.models import Event, FeedHorizon, Job
@@ -18,16 +18,12 @@ from taskmonitor.statements import insert
 
 logger = logging.getLogger(__name__)
 
-_APPENDING = 0x7A5C  # the advisory lock of the feed
 _listeners: dict[int, Callable[[], None]] = {}
 _tickets = count()
 
 
 def append(*events: Event) -> None:
     """Record what happened; the last statement of a service."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_APPENDING])
     if len(events) == 1:
         insert(events[0])
     else:

@@ -163,18 +163,12 @@ LISTS = {
 }
 
 
-async def append(execute: Execute, *values: Any) -> None:
-    if store.lock:
-        await execute("SELECT pg_advisory_xact_lock(%s)", 0x7A5C)
-    await execute(APPEND, *values)
-
-
 async def add_job(given: dict[bytes, str], now: Any) -> UUID:
     made, key = uuid.uuid4(), store.key
     async with store.writing() as execute:
         yes = store.truth(True)
         await execute(ADD_JOB, key(made), now, given[b"description"], yes, now, str(uuid.uuid4()), yes, now)
-        await append(execute, now, key(made), None, 1, "added", "", "STARTED")
+        await execute(APPEND, now, key(made), None, 1, "added", "", "STARTED")
     return made
 
 
@@ -184,7 +178,7 @@ async def end_job(given: dict[bytes, str], now: Any, job: Any) -> None:
         [(old, _, _, version, *_)] = await execute(THE_JOB, job)
         await execute(OPEN, job)
         await execute(END_JOB, status, now, now, now, version + 1, job)
-        await append(execute, now, job, None, version + 1, "moved", old, status)
+        await execute(APPEND, now, job, None, version + 1, "moved", old, status)
 
 
 async def add_step(given: dict[bytes, str], now: Any, job: Any, parent: Any) -> UUID:
@@ -203,7 +197,7 @@ async def add_step(given: dict[bytes, str], now: Any, job: Any, parent: Any) -> 
             number, depth, given[b"type"],
         )  # fmt: skip
         await execute(TOUCH, now, now, version + 1, total + 1, opened + 1, job)
-        await append(execute, now, job, store.key(made), version + 1, "added", "", "STARTED")
+        await execute(APPEND, now, job, store.key(made), version + 1, "added", "", "STARTED")
     return made
 
 
@@ -214,7 +208,7 @@ async def end_step(given: dict[bytes, str], now: Any, job: Any, step: Any) -> No
         [(old, *_)] = await execute(THE_STEP, job, step)
         await execute(END_STEP, status, now, now, step)
         await execute(TOUCH, now, now, version + 1, total, opened - 1, job)
-        await append(execute, now, job, step, version + 1, "moved", old, status)
+        await execute(APPEND, now, job, step, version + 1, "moved", old, status)
 
 
 async def tree(job: Any) -> bytes:
