@@ -6,11 +6,9 @@ claims the command next, except `execute` itself, which is begun anew only if th
 
 import logging
 import traceback
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +19,8 @@ from coordinator import monitoring, nudge
 from coordinator.callbacks import Callback, ChildrenCallback, over
 from coordinator.command import RUNNING, Answer, Child, Command, Engine, Failed, Succeeded, WaitFor
 from coordinator.commits import committing
-from coordinator.keeper import keeping
-from coordinator.lease import Claim, Lease, Superseded, release_polled
+from coordinator.hand import Hand
+from coordinator.lease import Claim, Lease, Superseded
 from coordinator.limits import limits, time_limit
 from coordinator.models import SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
@@ -34,9 +32,7 @@ from taskmonitor.services.own_work import OwnWork
 
 logger = logging.getLogger(__name__)
 
-SLICE = 1.0  # seconds after which a worker gives back what it has not begun
 Now = Callable[[], datetime]
-Polled = defaultdict[int, list[Lease]]  # those to be polled again, by the seconds until then
 S = CommandStatus
 
 
@@ -47,16 +43,10 @@ def run_batch(claims: Sequence[Claim]) -> None:
 
 def work(claims: Sequence[Claim], clock: Now) -> None:
     """One pass over claimed commands; what was not begun after a while is given back."""
-    leases = _held(claims)
-    begun = monotonic()
-    polled: Polled = defaultdict(list)
-    with keeping(leases, clock), limits():
-        for place, lease in enumerate(leases):
-            if monotonic() - begun > SLICE and place:
-                _give_back(leases[place:], clock())
-                break
-            Run(lease, clock, polled).run()
-        _write_polls(polled, clock())
+    hand = Hand(_held(claims), clock)
+    with hand.kept(), limits():
+        for lease in hand:
+            Run(lease, clock, hand).run()
 
 
 def _held(claims: Sequence[Claim]) -> list[Lease]:
@@ -64,22 +54,6 @@ def _held(claims: Sequence[Claim]) -> list[Lease]:
     fences = dict(claims)
     rows = CommandEntity.objects.filter(pk__in=fences).order_by("created_at", "position")
     return [Lease(row) for row in rows if row.fence == fences[row.pk]]
-
-
-def _give_back(leases: Sequence[Lease], now: datetime) -> None:
-    with committing("give-back"):
-        for lease in leases:
-            with _unless_superseded():
-                lease.release(now)
-
-
-def _write_polls(polled: Polled, now: datetime) -> None:
-    """Let go, in one commit, of all commands that are still running. If that is lost they are polled again."""
-    if not polled:
-        return
-    with committing("polls"):
-        for delay, leases in polled.items():
-            release_polled(leases, due_at=now + timedelta(seconds=delay), poll_delay=delay)
 
 
 @contextmanager
@@ -93,10 +67,10 @@ def _unless_superseded() -> Iterator[None]:
 class Run(Engine):
     """One pass over one command."""
 
-    def __init__(self, lease: Lease, clock: Now, polled: Polled) -> None:
+    def __init__(self, lease: Lease, clock: Now, hand: Hand) -> None:
         self.lease, self.clock = lease, clock
         self.row = lease.row
-        self._polled = polled
+        self._hand = hand
         self.command: Command[Any, Any]
 
     def run(self) -> None:
@@ -230,14 +204,15 @@ class Run(Engine):
         if isinstance(answer, Failed):
             return self._settled(S.FAILED, answer.reason, trace=trace, **fields)
         if isinstance(answer, WaitFor):
-            due = self.clock() + answer.timeout
+            has_come = fields.get("event", self.row.event) is not None
+            due = self.clock() + (timedelta(0) if has_come else answer.timeout)
             self._goes_on(due, waits_for=answer.event[:100], poll_delay=0, **fields)
             return False
         first = "executed" in fields
         advanced = self.command.stage != self.row.stage
         delay = 0 if first or advanced else self.row.next_delay(self.command.longest_poll)
         if not (first or advanced or self.command.planned or "event" in fields):
-            self._polled[delay].append(self.lease)
+            self._hand.poll_again(self.lease, delay)
             return False
         again = isinstance(self._callback, ChildrenCallback) and not self.command.planned
         self._goes_on(self._in(0 if again else 1), poll_delay=0 if again else 1, **fields)

@@ -184,6 +184,14 @@ def test_an_event_ends_the_waiting(engine: Engine) -> None:
     assert handle.result() == Length(letters=4)
 
 
+def test_an_event_may_come_before_it_is_waited_for(engine: Engine) -> None:
+    handle = engine.submit(Waiting)
+    deliver(handle.command_id, "abcd", now=engine.now)
+    engine.turn()
+    engine.turn()
+    assert handle.result() == Length(letters=4)
+
+
 def test_an_event_that_does_not_come_is_asked_for(engine: Engine) -> None:
     engine.submit(Waiting)
     engine.turn()
