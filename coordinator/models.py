@@ -31,6 +31,7 @@ class ExecutionReason(models.TextChoices):
 S = CommandStatus
 ENDED = (S.ENDED_SUCCESSFULLY, S.ENDED_WITH_FAILURE)
 SETTLED = (S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED)
+OVER = (*ENDED, S.UNKNOWN)  # nothing more is done with it, unless an operator wants it
 BAD = (S.FAILED, S.FAILED_RESTARTED, S.ENDED_WITH_FAILURE, S.UNKNOWN)
 
 
@@ -40,8 +41,11 @@ class CommandEntity(models.Model):
     NOT_STARTED -> ACTIVE | FAILED | UNKNOWN
     ACTIVE -> SUCCEEDED | FAILED | FAILED_RESTARTED | UNKNOWN
     SUCCEEDED -> ENDED_SUCCESSFULLY | FAILED | UNKNOWN
-    FAILED | FAILED_RESTARTED -> ENDED_WITH_FAILURE | UNKNOWN
+    FAILED -> ENDED_WITH_FAILURE | UNKNOWN
+    FAILED_RESTARTED -> ENDED_WITH_FAILURE | ACTIVE | UNKNOWN
     UNKNOWN -> NOT_STARTED | ACTIVE | FAILED
+
+    Out of UNKNOWN, and from FAILED_RESTARTED to ACTIVE, operators alone bring it.
 
     A row whose `due_at` has come and that nobody holds is claimed by a worker, which holds it until
     `lease_until` and writes to it only while `fence` is still the number that it got with the claim.
@@ -53,7 +57,7 @@ class CommandEntity(models.Model):
         S.ACTIVE: (S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED, S.UNKNOWN),
         S.SUCCEEDED: (S.ENDED_SUCCESSFULLY, S.FAILED, S.UNKNOWN),
         S.FAILED: (S.ENDED_WITH_FAILURE, S.UNKNOWN),
-        S.FAILED_RESTARTED: (S.ENDED_WITH_FAILURE, S.UNKNOWN),
+        S.FAILED_RESTARTED: (S.ENDED_WITH_FAILURE, S.ACTIVE, S.UNKNOWN),
         S.UNKNOWN: (S.NOT_STARTED, S.ACTIVE, S.FAILED),
     }
 

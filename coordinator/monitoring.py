@@ -1,15 +1,19 @@
 """Where a command is shown: its own job, or a step of another's. Commands of no interest are not shown."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from coordinator.command import Command
 from coordinator.models import CommandEntity, CommandStatus
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import Actor, StepType
 from taskmonitor.services.own_work import OwnWork, attached, new_job
+
+if TYPE_CHECKING:
+    from coordinator.command import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,10 @@ def show_child(command: Command[Any, Any], work: OwnWork | None) -> Place:
 
 
 def settle(row: CommandEntity, work: OwnWork | None) -> None:
-    """Show that the command's work is over, and how it went."""
+    """Show that the command's work is over, and how it went; nothing if that was shown before."""
     if work is None or row.step_id is None:
         return
-    work.end_step(row.step_id, _outcome(row.status), row.error)
-    if row.owns_job:
+    if work.end_step(row.step_id, _outcome(row.status), row.error) and row.owns_job:
         work.add_step(description="Finalizing", type=StepType.FINALIZING)
 
 
@@ -65,6 +68,14 @@ def end(row: CommandEntity, work: OwnWork | None) -> None:
     """Show that the command has ended; its own job ends with it."""
     if work is not None and row.owns_job:
         work.end(_outcome(row.status), row.error)
+
+
+def again(row: CommandEntity, work: OwnWork | None) -> UUID | None:
+    """Show that the command's work goes on though it was said to be over, by a new step; that step's id."""
+    step = work.step(row.step_id) if work and row.step_id else None
+    if work is None or step is None:
+        return row.step_id
+    return _executing(work, step.description, step.parent_step_id)
 
 
 def _executing(work: OwnWork, description: str, parent_step_id: UUID | None = None) -> UUID:

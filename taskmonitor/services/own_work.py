@@ -98,15 +98,20 @@ class OwnWork:
         self._note(Verb.ADDED, step_id=step.pk, new_status=step.status)
         return step
 
-    def end_step(self, step_id: UUID, status: Status, reason: str = "") -> None:
-        """End the step; nothing if it is gone or has ended."""
+    def step(self, step_id: UUID) -> Step | None:
+        """The step of that job, if there is one."""
+        return row.find_step(self.job, step_id)
+
+    def end_step(self, step_id: UUID, status: Status, reason: str = "") -> bool:
+        """End the step; False if it is gone or has ended."""
         step = row.find_step(self.job, step_id)
         if step is None or step.ended:
-            return
+            return False
         old = step.status
         step.move(status, end_time=self.now, last_updated=self.now, reason=reason)
         self._count(open=-1, bad=int(status in row.BAD))
         self._note(Verb.MOVED, step_id=step_id, old_status=old, new_status=status, text=reason)
+        return True
 
     def progress(self, step_id: UUID, **fields: Any) -> None:
         """Write progress fields to the open step."""

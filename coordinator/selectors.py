@@ -1,0 +1,98 @@
+"""Which commands somebody sees, and the pages of a list."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from coordinator.models import CommandEntity
+from taskmonitor.errors import NotFound
+from taskmonitor.models import Actor, Right
+from taskmonitor.selectors.jobs import Cursor
+
+PERIODS = timedelta(seconds=30)  # three of the longest time between two polls (oVirt: 10 s)
+LARGE = (
+    "command_parameters",
+    "return_value",
+    "trace",
+    "checkpoint",
+    "event",
+)  # columns that lists need not read
+
+
+def listed(actor: Actor) -> QuerySet[CommandEntity]:
+    """The commands that are the actor's to see: those submitted in their name, or all."""
+    commands = CommandEntity.objects.select_related("user").defer(*LARGE)
+    return commands if actor.may(Right.VIEW_ALL) else commands.filter(user=actor.user_id)
+
+
+def command(command_id: UUID, actor: Actor) -> CommandEntity:
+    """The command, whole; NotFound also for one that the actor may not see."""
+    found = listed(actor).defer(None).filter(pk=command_id).first()
+    if found is None:
+        raise NotFound("Command", command_id)
+    return found
+
+
+def page(
+    commands: QuerySet[CommandEntity], *, limit: int, after: Cursor | None = None
+) -> tuple[list[CommandEntity], Cursor | None]:
+    """At most `limit` commands behind `after`, newest first, and where the next page begins, if any."""
+    if after is not None:
+        same = Q(created_at=after.start_time, command_id__lt=after.job_id)
+        commands = commands.filter(
+            Q(created_at__lt=after.start_time) | same, created_at__lte=after.start_time
+        )
+    found = list(commands.order_by("-created_at", "-command_id")[: limit + 1])
+    more = len(found) > limit > 0
+    return found[:limit], Cursor(found[limit - 1].created_at, found[limit - 1].pk) if more else None
+
+
+def children(row: CommandEntity, *, limit: int) -> list[CommandEntity]:
+    """The first of its child commands, in their order."""
+    if not row.children:
+        return []
+    found = CommandEntity.objects.filter(parent_command_id=row.pk).defer(*LARGE)
+    return list(found.order_by("position")[:limit])
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One command of a hierarchy, and how many stand above it."""
+
+    command: CommandEntity
+    depth: int
+
+
+def hierarchy(row: CommandEntity, *, limit: int) -> list[Member]:
+    """The first commands of the hierarchy that it belongs to, each behind its parent, itself always among them."""
+    members = CommandEntity.objects.filter(Q(pk=row.top) | Q(root_command_id=row.top)).defer(*LARGE)
+    found = {one.pk: one for one in [row, *members.order_by("created_at", "position")[:limit]]}
+    beneath: dict[UUID | None, list[CommandEntity]] = {}
+    for one in found.values():
+        parent = one.parent_command_id if one.parent_command_id in found else None
+        beneath.setdefault(parent, []).append(one)
+    return list(_in_reading_order(beneath))
+
+
+def of_job(job_id: UUID, actor: Actor, *, limit: int) -> list[CommandEntity]:
+    """The first commands that a job was made for, or that were attached to it; not their child commands."""
+    found = listed(actor).filter(job_id=job_id, parent_command_id=None)
+    return list(found.order_by("created_at", "command_id")[:limit])
+
+
+def is_stalled(now: datetime) -> bool:
+    """Whether a command has been due for so long that it seems that no worker looks at them."""
+    free = Q(lease_until=None) | Q(lease_until__lte=now - PERIODS)
+    return CommandEntity.objects.filter(free, due_at__lt=now - PERIODS).exists()
+
+
+def _in_reading_order(beneath: dict[UUID | None, list[CommandEntity]]) -> Iterator[Member]:
+    waiting = [Member(one, 0) for one in reversed(beneath.get(None, []))]
+    while waiting:
+        member = waiting.pop()
+        yield member
+        under = sorted(beneath.get(member.command.pk, []), key=lambda one: one.position, reverse=True)
+        waiting += [Member(one, member.depth + 1) for one in under]
