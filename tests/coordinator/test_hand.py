@@ -1,0 +1,56 @@
+"""What is in a worker's hand while one command takes long."""
+
+import time
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from coordinator import hand
+from coordinator.broker import claim
+from coordinator.command import Command
+from coordinator.execution import work
+from coordinator.models import CommandEntity, CommandStatus
+from coordinator.registry import register
+from coordinator.testing import Worker
+from tests.coordinator.commands import Length, Plain, Polled, Word
+
+
+@register(monitored=False)
+class Slow(Command[Word, Length]):
+    """Take `times` tenths of a second."""
+
+    def execute(self) -> Length:
+        time.sleep(self.parameters.times / 10)
+        return Length(letters=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_waits_behind_a_long_command_that_stays_held(
+    monkeypatch: pytest.MonkeyPatch, settings: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(hand, "SLICE", 0.2)
+    settings.COMMAND_LEASE = timedelta(seconds=0.6)  # type: ignore[attr-defined]
+    worker = Worker(now=timezone.now() - timedelta(minutes=1))
+    polled, slow, after = (worker.submit(kind, times=15) for kind in (Polled, Slow, Plain))
+    for place, handle in enumerate((polled, slow, after)):
+        created = timezone.now() + timedelta(microseconds=place)
+        CommandEntity.objects.filter(pk=handle.command_id).update(created_at=created)
+    CommandEntity.objects.filter(pk=polled.command_id).update(status=CommandStatus.ACTIVE, executed=True)
+
+    def busy() -> None:
+        work(claim(timezone.now(), worker="busy", limit=10), timezone.now)
+        connection.close()
+
+    thread = Thread(target=busy)
+    thread.start()
+    time.sleep(1.1)
+    claims = dict(claim(timezone.now(), worker="free", limit=10))
+    assert after.command_id in claims
+    assert slow.command_id not in claims  # though its lease was for 0.6 s
+    assert worker.row(polled).lease_until is None
+    thread.join()
+    assert slow.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert after.status == CommandStatus.NOT_STARTED
