@@ -43,15 +43,37 @@ class _Conversion:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shape:
+    """Which columns of a row make an instance, and its related ones."""
+
+    model: type[Model]
+    attributes: list[str]
+    places: slice
+    related: list[tuple[Callable[[Model, Model], None], "_Shape"]]
+
+    @classmethod
+    def of(cls, info: dict[str, Any], names: list[str]) -> "_Shape":
+        related = [(one["local_setter"], cls.of(one, names)) for one in info.get("related_klass_infos", ())]
+        places = slice(info["select_fields"][0], info["select_fields"][-1] + 1)  # they stand side by side
+        return cls(info["model"], names[places], places, related)
+
+    def instance(self, row: list[Any]) -> Any:
+        made = _stored(self.model, dict(zip(self.attributes, row[self.places], strict=True)))
+        for put, shape in self.related:
+            put(made, shape.instance(row))
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class _Compiled:
     sql: str
     parameters: tuple[Any, ...]
-    columns: list[str]  # names of attributes
+    shape: _Shape
     conversions: list[_Conversion]
 
 
 class Prepared(Generic[M]):
-    """A queryset of one shape, without related rows; `build` makes it from stand-ins for the values."""
+    """A queryset of one shape, related rows that always exist included; `build` makes it from stand-ins for the values."""
 
     def __init__(self, build: Callable[..., QuerySet[M, Any]]) -> None:
         self._build = build
@@ -63,8 +85,8 @@ class Prepared(Generic[M]):
 
     def all(self, *values: Any) -> list[M]:
         """All instances for these values."""
-        columns, model = self._compiled.columns, self._model
-        return [_stored(model, dict(zip(columns, row, strict=True))) for row in self.rows(*values)]
+        shape = self._compiled.shape
+        return [shape.instance(row) for row in self.rows(*values)]
 
     def rows(self, *values: Any) -> list[list[Any]]:
         """The rows for these values, as Python knows them."""
@@ -89,10 +111,6 @@ class Prepared(Generic[M]):
         return self._build(*(Given(place) for place in range(self._build.__code__.co_argcount)))
 
     @cached_property
-    def _model(self) -> type[M]:
-        return self._queryset.model
-
-    @cached_property
     def _compiled(self) -> _Compiled:
         compiler = self._queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
@@ -105,12 +123,8 @@ class Prepared(Generic[M]):
             if same is None:
                 conversions.append(same := _Conversion(functions, column, []))
             same.places.append(place)
-        return _Compiled(
-            sql,
-            tuple(parameters),
-            [column.target.attname for column in columns],
-            conversions,
-        )
+        names = [column.target.attname for column in columns]
+        return _Compiled(sql, tuple(parameters), _Shape.of(compiler.klass_info, names), conversions)
 
 
 def _stored(model: type[M], fields: dict[str, Any]) -> M:

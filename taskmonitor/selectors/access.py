@@ -10,8 +10,7 @@ from taskmonitor.models import AccessToken, Actor, Right
 from taskmonitor.models.access import digest
 from taskmonitor.statements import Prepared
 
-_TOKEN = Prepared(lambda digest: AccessToken.objects.filter(digest=digest))
-_USER = Prepared(lambda key: User.objects.filter(pk=key))
+_TOKEN = Prepared(lambda digest: AccessToken.objects.filter(digest=digest).select_related("user"))
 _RIGHTS = Prepared(
     lambda user: (
         Permission.objects.filter(Q(user=user) | Q(group__user=user), content_type__app_label="taskmonitor")
@@ -32,12 +31,8 @@ def actor(user: User, *, scope: str | None = None) -> Actor:
 def valid_token(secret: str, now: datetime) -> AccessToken | None:
     """The token with that secret and its user; None if it is unknown or expired, or its user disabled."""
     token = _TOKEN.first(digest(secret))
-    if token is None or (token.expires and token.expires <= now):
+    if token is None or (token.expires and token.expires <= now) or not token.user.is_active:
         return None
-    user = _USER.first(token.user_id)
-    if user is None or not user.is_active:
-        return None
-    token.user = user
     return token
 
 

@@ -1,6 +1,6 @@
 """How many statements each request takes: few, and as many for many rows as for one.
 
-Three of them find the token, its user and the user's rights: a role counts at the next request.
+Two of them find the token with its user, and the user's rights: a role counts at the next request.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from taskmonitor.services.jobs import EntityName
 from tests.api.caller import Caller, body
 from tests.factories import make_job, make_step
 
-WHO = 3
+WHO = 2
 READS = [  # path, statements of the design dialect, of version 4
     ("", 1, 1),
     ("capabilities", 0, 0),
