@@ -9,9 +9,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 from pydantic import BaseModel
 
@@ -32,6 +35,8 @@ from taskmonitor.services.own_work import OwnWork
 
 logger = logging.getLogger(__name__)
 
+AFTER_ERROR = 0.3  # seconds until what could not be written is written again
+
 Now = Callable[[], datetime]
 S = CommandStatus
 
@@ -46,7 +51,11 @@ def work(claims: Sequence[Claim], clock: Now) -> None:
     hand = Hand(_held(claims), clock)
     with hand.kept(), limits():
         for lease in hand:
-            Run(lease, clock, hand).run()
+            try:
+                Run(lease, clock, hand).run()
+            except Error as error:  # what is held lapses
+                logger.warning("Command id=%s is left alone: %s", lease.row.pk, str(error).strip())
+                connection.close()
 
 
 def _held(claims: Sequence[Claim]) -> list[Lease]:
@@ -222,12 +231,16 @@ class Run(Engine):
         """Let go of a command that is not settled, with the children that it planned."""
         if self.command.result is not None:
             fields |= _result(self.command.result)
-        with self._committing("execute" if "executed" in fields else "poll") as work:
-            planned, row = self.command.planned, self.row
+        planned, row = self.command.planned, self.row
+        fields |= {"stage": self.command.stage, "children": row.children + len(planned)}
+
+        def write(work: OwnWork | None) -> None:
             if planned:
                 store_children(row, planned, work, self.clock())
                 nudge.send()
-            self.lease.release(due, stage=self.command.stage, children=row.children + len(planned), **fields)
+            self.lease.release(due, **fields)
+
+        self._commit("execute" if "executed" in fields else "poll", write)
 
     def _settled(
         self,
@@ -247,11 +260,13 @@ class Run(Engine):
             ended = S.ENDED_SUCCESSFULLY if status == S.SUCCEEDED else S.ENDED_WITH_FAILURE
             self._ended(ended, error=error, trace=trace, settled=True, **fields)
             return False
-        with self._committing("settle") as work:
-            self.lease.write(
-                status=status, error=error, trace=trace, **{**fields, "event": None, "waits_for": ""}
-            )
+        fields |= {"status": status, "error": error, "trace": trace, "event": None, "waits_for": ""}
+
+        def write(work: OwnWork | None) -> None:
+            self.lease.write(**fields)
             monitoring.settle(self.row, work)
+
+        self._commit("settle", write)
         logger.info("Command id=%s status=%s %s", self.row.pk, status, error)
         return True
 
@@ -281,12 +296,15 @@ class Run(Engine):
 
     def _ended(self, status: CommandStatus, *, settled: bool = False, **fields: Any) -> None:
         now, row = self.clock(), self.row
-        with self._committing("end") as work:
+
+        def write(work: OwnWork | None) -> None:
             self.lease.release(None, status=status, callback_notified=True, ended_at=now, **fields)
             if settled:
                 monitoring.settle(row, work)
             monitoring.end(row, work)
             _wake_parent(row, now)
+
+        self._commit("end", write)
         logger.info("Command id=%s status=%s %s", row.pk, status, row.error)
 
     def _quarantine(self, reason: str) -> None:
@@ -318,6 +336,24 @@ class Run(Engine):
             self.command.planned.clear()
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return Failed(reason[:10_000]), traceback.format_exc()[-50_000:]
+
+    def _commit(self, name: str, write: Callable[[OwnWork | None], None]) -> None:
+        """Commit what a call of the command led to; anew if the database goes away, for as long as a lease lasts.
+
+        If only the answer to a commit was lost, the next try finds the row changed, and is Superseded.
+        """
+        deadline = monotonic() + settings.COMMAND_LEASE.total_seconds()
+        while True:
+            try:
+                with self._committing(name) as work:
+                    write(work)
+                return
+            except (InterfaceError, OperationalError) as error:
+                if monotonic() > deadline:
+                    raise
+                logger.warning("Command id=%s is not written yet: %s", self.row.pk, str(error).strip())
+                connection.close()
+                sleep(AFTER_ERROR)
 
     @contextmanager
     def _committing(self, name: str) -> Iterator[OwnWork | None]:

@@ -48,15 +48,25 @@ class Lease:
     def _update(self, fields: dict[str, Any], sets: list[str]) -> None:
         row = self.row
         bound = [_stored(name, value) for name, value in fields.items()]
+        guard, sources = _guard(fields.get("status"))
         with connection.cursor() as cursor:
             cursor.execute(
-                f'UPDATE "{_TABLE}" SET {", ".join(sets)} WHERE "command_id" = %s AND "fence" = %s',  # noqa: S608 - names of ours
-                [*bound, _stored("command_id", row.command_id), row.fence],
+                f'UPDATE "{_TABLE}" SET {", ".join(sets)} WHERE {guard}',  # noqa: S608 - names of ours
+                [*bound, _stored("command_id", row.command_id), row.fence, *sources],
             )
             if not cursor.rowcount:
                 raise Superseded
         for name, value in fields.items():
             setattr(row, name, value)
+
+
+def _guard(target: str | None) -> tuple[str, list[str]]:
+    """What must still be true of a row: it is ours, and its status may become `target`."""
+    held = '"command_id" = %s AND "fence" = %s AND "lease_until" IS NOT NULL'
+    if target is None:
+        return held, []
+    sources = [str(source) for source, targets in CommandEntity.TRANSITIONS.items() if target in targets]
+    return f'{held} AND "status" IN ({", ".join(["%s"] * len(sources))})', sources
 
 
 def release_polled(leases: Sequence[Lease], *, due_at: datetime, poll_delay: int) -> None:
@@ -73,7 +83,7 @@ def release_polled(leases: Sequence[Lease], *, due_at: datetime, poll_delay: int
             f"""
             UPDATE "{_TABLE}" SET {_DUE_UNLESS_WOKEN}, "poll_delay" = %s, "polls" = "polls" + 1,
                 "lease_until" = NULL, "worker" = ''
-            WHERE ("command_id", "fence") IN (VALUES {held})
+            WHERE "lease_until" IS NOT NULL AND ("command_id", "fence") IN (VALUES {held})
             """,  # noqa: S608 - names of ours
             bound,
         )

@@ -39,7 +39,7 @@ class CommandEntity(models.Model):
     """One command, from before it is first executed until the clean-up removes it.
 
     NOT_STARTED -> ACTIVE | FAILED | UNKNOWN
-    ACTIVE -> SUCCEEDED | FAILED | FAILED_RESTARTED | UNKNOWN
+    ACTIVE -> ACTIVE | SUCCEEDED | FAILED | FAILED_RESTARTED | ENDED_SUCCESSFULLY | ENDED_WITH_FAILURE | UNKNOWN
     SUCCEEDED -> ENDED_SUCCESSFULLY | FAILED | UNKNOWN
     FAILED -> ENDED_WITH_FAILURE | UNKNOWN
     FAILED_RESTARTED -> ENDED_WITH_FAILURE | ACTIVE | UNKNOWN
@@ -47,14 +47,15 @@ class CommandEntity(models.Model):
 
     Out of UNKNOWN, and from FAILED_RESTARTED to ACTIVE, operators alone bring it.
 
-    A row whose `due_at` has come and that nobody holds is claimed by a worker, which holds it until
-    `lease_until` and writes to it only while `fence` is still the number that it got with the claim.
-    While a row is held `due_at` equals `lease_until`; an earlier one says that it was woken meanwhile.
+    One without end method ends with its work. A row whose `due_at` has come and that nobody holds is
+    claimed by a worker, which holds it until `lease_until` and writes to it only while `fence` is still the
+    number that it got with the claim. While a row is held `due_at` equals `lease_until`; an earlier one says
+    that it was woken meanwhile.
     """
 
     TRANSITIONS = {
         S.NOT_STARTED: (S.ACTIVE, S.FAILED, S.UNKNOWN),
-        S.ACTIVE: (S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED, S.UNKNOWN),
+        S.ACTIVE: (S.ACTIVE, S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED, *ENDED, S.UNKNOWN),
         S.SUCCEEDED: (S.ENDED_SUCCESSFULLY, S.FAILED, S.UNKNOWN),
         S.FAILED: (S.ENDED_WITH_FAILURE, S.UNKNOWN),
         S.FAILED_RESTARTED: (S.ENDED_WITH_FAILURE, S.ACTIVE, S.UNKNOWN),
