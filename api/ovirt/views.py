@@ -22,7 +22,7 @@ from taskmonitor.selectors import search, tree
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.login import PROFILE
 
-PAGE = 500  # jobs that are read at once
+PAGE = 500  # jobs that are read at once, and that a page with a link has at most
 
 
 class OvirtView(ApiView):
@@ -135,21 +135,26 @@ class Jobs(OvirtView):
     """The jobs that the caller sees, newest first."""
 
     def get(self, request: Request) -> Response | StreamingHttpResponse:
-        """List jobs; all of them, or `max` with the address of the next page."""
+        """List jobs; all of them, or `max`, or with `after` a page and the address of the next one."""
         query = search.parse(self.parameter("search") or "")
-        limit, follows = self.whole("max"), self.follows("steps", "owner")
+        limit, after = self.whole("max"), self.parameter("after")
+        if after is not None:  # it ends with a link, so it is read before it is written
+            limit = PAGE if limit is None else min(limit, PAGE)
+        follows = self.follows("steps", "owner")
         found = self.detailed(selected.listed(self.actor, own_only=self.flag("filter")))
+        offset = 0 if after else query.offset(limit or 0)
         if limit is None or limit > PAGE:
-            every = selected.every(found, oldest_first=query.oldest_first, size=PAGE, any_of=query.any_of)
+            every = selected.every(
+                found, oldest_first=query.oldest_first, size=PAGE, offset=offset, any_of=query.any_of
+            )
             pages = (self.jobs(page, follows) for page in (every if limit is None else _first(every, limit)))
             return self.streamed("jobs", "job", pages)
-        after = self.parameter("after")
         page, cursor = selected.page(
             found,
             limit=limit,
             after=selected.Cursor.parse(after) if after else None,
             oldest_first=query.oldest_first,
-            offset=limit * (query.page - 1),
+            offset=offset,
             any_of=query.any_of,
         )
         listed: Members = {"job": self.jobs(page, follows)}

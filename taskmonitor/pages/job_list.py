@@ -165,7 +165,7 @@ def _listing(actor: Actor, filters: Filters, place: Place, now: datetime) -> Lis
         limit=place.size,
         after=Cursor.parse(after) if after else None,
         oldest_first=asked.oldest_first,
-        offset=0 if after else (asked.page - 1) * place.size,
+        offset=0 if after else asked.offset(place.size),
         any_of=asked.any_of,
     )
     listing = _beside(filters, place, rows.job_rows(found, now), older=rest is not None, newer=bool(after))

@@ -69,7 +69,7 @@ EVERYTHING = Q()
 FEW = 2_000  # jobs, up to which it is better to take the ones there are than to walk down a list
 MARGIN = 15  # jobs that may have to be left out because others of the same second are not seen yet
 MOST_PLACES = 2_000  # that one look into the index of texts gives
-FARTHEST = 10_000  # jobs that a bounded part looks at
+FARTHEST = 10_000  # jobs that a bounded part looks at, and that a page number may pass over
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def page(
     """At most `limit` jobs behind `after`, newest first unless told, and where the next page begins, if any.
 
     The jobs are those in any of the parts. Each part is asked for by itself, since no database walks
-    several indexes at once in the order of the list.
+    several indexes at once in the order of the list. What the `offset` passes over is read too.
     """
     with planned_afresh():
         found = _merged(
@@ -141,15 +141,19 @@ def page(
 
 
 def every(
-    jobs: QuerySet[Job], *, oldest_first: bool = False, size: int = 500, any_of: Sequence[Part] = ALL
+    jobs: QuerySet[Job],
+    *,
+    oldest_first: bool = False,
+    size: int = 500,
+    offset: int = 0,
+    any_of: Sequence[Part] = ALL,
 ) -> Iterator[list[Job]]:
-    """All of the list, in pages, so that neither memory nor a transaction grows with it."""
-    cursor = None
-    while True:
+    """All of the list from `offset` on, in pages, so that neither memory nor a transaction grows with it."""
+    found, cursor = page(jobs, limit=size, oldest_first=oldest_first, offset=offset, any_of=any_of)
+    yield found
+    while cursor:
         found, cursor = page(jobs, limit=size, after=cursor, oldest_first=oldest_first, any_of=any_of)
         yield found
-        if cursor is None:
-            return
 
 
 def _merged(lists: list[list[Job]], oldest_first: bool) -> list[Job]:

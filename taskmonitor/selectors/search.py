@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from taskmonitor.errors import Invalid
 from taskmonitor.selectors.columns import COLUMNS, Condition, Parts, containing
-from taskmonitor.selectors.jobs import ALL
+from taskmonitor.selectors.jobs import ALL, FARTHEST
 from taskmonitor.statements import planned_afresh
 
 _TOKEN = re.compile(
@@ -33,6 +33,15 @@ class Search:
     condition: Condition
     oldest_first: bool = False
     page: int = 1
+
+    def offset(self, limit: int) -> int:
+        """How many jobs its page number passes over; Invalid for very many, since those are read too."""
+        offset = limit * (self.page - 1)
+        if offset > FARTHEST:
+            raise Invalid(
+                "search", f"page {self.page} begins behind {FARTHEST} jobs; follow the links to it instead."
+            )
+        return offset
 
     @property
     def any_of(self) -> Parts:

@@ -112,8 +112,8 @@ def test_max_is_nothing_else(plugin: Caller, value: str, path: str) -> None:
     assert (status, detail[:4]) == (400, "max:")
 
 
-def test_a_long_list_is_streamed_whole(plugin: Caller, owner: object) -> None:
-    start = make_job()
+def make_many(plugin: Caller) -> None:
+    """1200 jobs, three of each second."""
     Job.objects.bulk_create(
         Job(
             description=f"Job {n}",
@@ -126,6 +126,11 @@ def test_a_long_list_is_streamed_whole(plugin: Caller, owner: object) -> None:
         )
         for n in range(3, 1203)
     )
+
+
+def test_a_long_list_is_streamed_whole(plugin: Caller, owner: object) -> None:
+    start = make_job()
+    make_many(plugin)
     response = plugin.get("jobs")
     assert response.streaming
     found = read(response)["job"]
@@ -134,6 +139,40 @@ def test_a_long_list_is_streamed_whole(plugin: Caller, owner: object) -> None:
     assert len(read(plugin.get("jobs?max=700"))["job"]) == 700
     assert len(read(plugin.get("jobs", Accept="application/json"))["job"]) == 1201
     assert found[-1]["id"] == str(start.pk)
+
+
+@pytest.mark.parametrize("asked", ["after=", "max=1000&after=", "max=700&after="])
+def test_a_page_of_a_long_list_has_at_most_500_and_links_on(plugin: Caller, asked: str) -> None:
+    make_many(plugin)
+    whole = ids(read(plugin.get("jobs")))
+    address, seen, sizes = f"jobs?{asked}", [], []
+    while address:
+        page = plugin.get(address)
+        found = ids(read(page))
+        seen, sizes = seen + found, [*sizes, len(found)]
+        address = page["Link"][1:].partition(">")[0] if "Link" in page else ""
+    assert (seen, sizes) == (whole, [500, 500, 200])
+
+
+@pytest.mark.parametrize("limit", [5, 501])
+def test_pages_are_counted_in_jobs_however_many(plugin: Caller, limit: int) -> None:
+    make_many(plugin)
+    whole = ids(read(plugin.get("jobs")))
+    second = plugin.get(f"jobs?max={limit}&search=page+2")
+    assert ids(read(second)) == whole[limit : 2 * limit]
+
+
+def test_the_page_behind_a_counted_one_follows_it(plugin: Caller) -> None:
+    make_many(plugin)
+    whole = ids(read(plugin.get("jobs?max=20")))
+    following = plugin.get("jobs?max=5&search=page+2")["Link"][1:].partition(">")[0]
+    assert ids(read(plugin.get(following))) == whole[10:15]
+
+
+@pytest.mark.parametrize("limit", [500, 501])
+def test_pages_are_not_counted_over_the_whole_site(plugin: Caller, limit: int) -> None:
+    status, _, detail = fault(plugin.get(f"jobs?max={limit}&search=page+999999"))
+    assert (status, detail[:20]) == (400, "search: page 999999 ")
 
 
 @pytest.mark.parametrize(
