@@ -40,7 +40,11 @@ def header(name: str, schema: Schema, description: str, **more: Any) -> OpenApiP
 
 
 MAX = query("max", WHOLE, "How many are listed at most; all of them if it is not given.")
-AFTER = query("after", TEXT, "The position that a page's `next` link gives; empty for the first page.")
+AFTER = query(
+    "after",
+    TEXT,
+    "The position that a page's `next` link gives; empty for the first page. A page has at most 500.",
+)
 SEARCH = query(
     "search",
     {**TEXT, "maxLength": 2000},
@@ -64,7 +68,12 @@ IDEMPOTENCY = header(
 )
 ECHO = header("Correlation-Id", TEXT, "The one given, or a new one.", response=True)
 LOCATION = header("Location", TEXT, "The new thing's address.", response=[201])
-NEXT = header("Link", TEXT, 'With `max`: the address of the next page, as `<…>; rel="next"`.', response=[200])
+NEXT = header(
+    "Link",
+    TEXT,
+    'With `after`, or a `max` up to 500: the address of the next page, as `<…>; rel="next"`.',
+    response=[200],
+)
 
 
 def follow(*links: str) -> OpenApiParameter:
