@@ -34,8 +34,8 @@ def new_job(
         last_sign=now,
     )
     insert(job)
-    feed.append(Event.of(job, Verb.ADDED, actor=actor, now=now, new_status=job.status))
     work = OwnWork(job, actor, now)
+    work.note(Verb.ADDED, new_status=job.status)
     yield work
     work.write()
 
@@ -95,7 +95,7 @@ class OwnWork:
         )
         insert(step)
         self._count(total=1, open=1)
-        self._note(Verb.ADDED, step_id=step.pk, new_status=step.status)
+        self.note(Verb.ADDED, step_id=step.pk, new_status=step.status)
         return step
 
     def step(self, step_id: UUID) -> Step | None:
@@ -110,7 +110,7 @@ class OwnWork:
         old = step.status
         step.move(status, end_time=self.now, last_updated=self.now, reason=reason)
         self._count(open=-1, bad=int(status in row.BAD))
-        self._note(Verb.MOVED, step_id=step_id, old_status=old, new_status=status, text=reason)
+        self.note(Verb.MOVED, step_id=step_id, old_status=old, new_status=status, text=reason)
         return True
 
     def progress(self, step_id: UUID, **fields: Any) -> None:
@@ -118,7 +118,7 @@ class OwnWork:
         step = row.find_step(self.job, step_id)
         if step is not None and not step.ended:
             step.change(last_updated=self.now, **fields)
-            self._note(Verb.PROGRESSED, step_id=step_id)
+            self.note(Verb.PROGRESSED, step_id=step_id)
 
     def end(self, status: Status, reason: str = "") -> None:
         """End the job, and whatever is open in it, in the same way."""
@@ -127,7 +127,7 @@ class OwnWork:
         if open_steps:
             self._events += row.close_steps(self.job, open_steps, status, actor=self.actor, now=self.now)
         self.job.move(status, end_time=self.now, reason=reason, stale_at=None)
-        self._note(Verb.MOVED, old_status=old, new_status=status, text=reason)
+        self.note(Verb.MOVED, old_status=old, new_status=status, text=reason)
 
     def write(self) -> None:
         """Write the job's own row and the events; nothing if nothing was done."""
@@ -143,5 +143,6 @@ class OwnWork:
             if by:
                 self._fields[name] = self._fields.get(name, getattr(self.job, name)) + by
 
-    def _note(self, verb: Verb, **fields: Any) -> None:
+    def note(self, verb: Verb, **fields: Any) -> None:
+        """Keep what was done for the feed; it is appended last, as in each service."""
         self._events.append(Event.of(self.job, verb, actor=self.actor, now=self.now, **fields))
