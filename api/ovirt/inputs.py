@@ -15,6 +15,7 @@ from taskmonitor.errors import Invalid, Missing
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import StepType
 from taskmonitor.services.jobs import EntityName
+from taskmonitor.services.steps import STATUSES, TYPES
 
 Given = Mapping[str, Any]
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -92,7 +93,7 @@ def step_fields(given: Given, job_id: UUID, dialect: str) -> StepFields:
     missing = [name for name, value in (("type", kind), ("description", description)) if value is None]
     if description is None or kind is None:
         raise Missing("Step", missing, "add")
-    types = [one for one in StepType.values if one != StepType.UNKNOWN or dialect != "design"]
+    types = [one for one in TYPES if one != StepType.UNKNOWN or dialect != "design"]
     return {
         "description": description,
         "type": _one_of("type", kind, types),
@@ -159,13 +160,13 @@ def state(given: Given) -> str | None:
     word = (
         text(value, "state") if isinstance(value, Mapping) and "#text" not in value else text(given, "status")
     )
-    return None if word is None else _one_of("status", word, Status.values)
+    return None if word is None else _one_of("status", word, STATUSES)
 
 
 def step_type(given: Given) -> str | None:
     """The type that the end of a step may name."""
     word = text(given, "stepType") or text(given, "step_type")
-    return None if word is None else _one_of("stepType", word, StepType.values)
+    return None if word is None else _one_of("stepType", word, TYPES)
 
 
 def identifier(name: str, value: Any) -> UUID:

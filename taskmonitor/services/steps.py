@@ -17,6 +17,7 @@ from taskmonitor.statements import insert
 logger = logging.getLogger(__name__)
 
 DEEPEST = 1000  # steps above a step
+TYPES, STATUSES = StepType.values, Status.values  # Django makes these lists anew each time
 
 
 def add_step(
@@ -34,10 +35,10 @@ def add_step(
     A step recorded after the fact, with a `status` that ends it, gets its end time at once.
     """
     row.require(actor, Right.INJECT)
-    if type not in StepType.values:
-        raise Invalid("type", f"{type} is not one of {', '.join(StepType.values)}.")
-    if status not in Status.values:
-        raise Invalid("status", f"{status} is not one of {', '.join(Status.values)}.")
+    if type not in TYPES:
+        raise Invalid("type", f"{type} is not one of {', '.join(TYPES)}.")
+    if status not in STATUSES:
+        raise Invalid("status", f"{status} is not one of {', '.join(STATUSES)}.")
     text = required("description", description)
     with writing():
         job = row.locked_external(job_id, actor)
