@@ -9,7 +9,7 @@ import logging
 import os
 from datetime import UTC, datetime
 from multiprocessing import get_context
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,12 +27,14 @@ from coordinator.lease import Claim
 from coordinator.models import CommandEntity, lease_from
 from coordinator.whoami import worker_name
 from taskmonitor.services.transaction import writing
+from taskmonitor.upkeep import stale_jobs
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100  # commands that a worker gets at once
 NEVER = datetime.max.replace(tzinfo=UTC)
 LOOK = 1.0  # seconds between looks at the table if nothing wakes us
+BETWEEN_UPKEEPS = 5.0  # seconds
 AFTER_ERROR = 1.0  # seconds until the database is asked again after it failed
 
 
@@ -43,24 +45,30 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         super().__init__(list_key)
         self._free = get_context("fork").Semaphore(settings.WORKERS)
         self._listener: nudge.Listener | None = None
-        post_execute_in_worker.connect(self._worker_is_free, weak=False, dispatch_uid="coordinator.broker")
+        self._next_upkeep = 0.0
+        post_execute_in_worker.connect(self.worker_is_free, weak=False, dispatch_uid="coordinator.broker")
 
     def dequeue(self) -> list[tuple[Any, str]] | None:
         """What one worker is to do next; None after a while if there is nothing, or no free worker."""
         if not self._free.acquire(timeout=LOOK):
             return None
+        found = None
         try:
-            found = self._task() or self._commands()
-            if found:
-                return [found]
-            self._free.release()
-            self._wait()
+            found = self._task() or self._commands() or self._upkeep()
+            if not found:
+                self._wait()
         except Error as error:
             logger.warning("The database cannot be asked for work: %s", str(error).strip())
-            self._free.release()
             connections.close_all()
             sleep(AFTER_ERROR)
+        if found:
+            return [found]
+        self._free.release()
         return None
+
+    def worker_is_free(self, **_: Any) -> None:
+        """A worker has done what it was handed, or has died at it."""
+        self._free.release()
 
     def _task(self) -> tuple[Any, str] | None:
         """One of django-q2's own tasks, if one is due."""
@@ -78,17 +86,14 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         claims = claim(now, worker=worker_name(os.getppid()), limit=BATCH)
         if not claims:
             return None
-        name = uuid4().hex
-        package = {
-            "id": name,
-            "name": name,
-            "func": "coordinator.execution.run_batch",
-            "args": (claims,),
-            "kwargs": {},
-            "save": False,
-            "timeout": -1,  # each command has its own limits
-        }
-        return None, SignedPackage.dumps(package)
+        return None, _package("coordinator.execution.run_batch", claims)
+
+    def _upkeep(self) -> tuple[Any, str] | None:
+        """Upkeep between its scheduled times, if a job has shown no sign of life for too long."""
+        if monotonic() < self._next_upkeep or not stale_jobs(timezone.now()).exists():
+            return None
+        self._next_upkeep = monotonic() + BETWEEN_UPKEEPS
+        return None, _package("coordinator.schedules.run_upkeep")
 
     def _wait(self) -> None:
         """Until a hint comes, or a command is due, or for a while."""
@@ -103,8 +108,23 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         due = CommandEntity.objects.filter(free, due_at__isnull=False).order_by("due_at")
         return due.values_list("due_at", flat=True).first() or NEVER
 
-    def _worker_is_free(self, **_: Any) -> None:
-        self._free.release()
+
+def _package(function: str, *arguments: Any) -> str:
+    """A task of django-q2's that is neither stored nor given out again; it has limits of its own."""
+    name = uuid4().hex
+    return str(
+        SignedPackage.dumps(
+            {
+                "id": name,
+                "name": name,
+                "func": function,
+                "args": arguments,
+                "kwargs": {},
+                "save": False,
+                "timeout": -1,
+            }
+        )
+    )
 
 
 def claim(now: datetime, *, worker: str, limit: int) -> list[Claim]:

@@ -41,18 +41,20 @@ def _recover() -> None:
 
 
 class StrictSentinel(Sentinel):  # type: ignore[misc]  # it has no types
-    """Ends with all of the cluster when one of its processes was killed, so that it is started anew as a whole.
+    """Ends with all of the cluster when one of its processes died, so that it is started anew as a whole.
 
-    A process that is killed while it waits for a queue keeps the queue's lock; its successor would wait for ever.
+    A process that dies while it waits for a queue keeps the queue's lock; its successor would wait for ever.
     """
 
     def reincarnate(self, process: BaseProcess) -> None:
-        if (process.exitcode or 0) < 0:
+        if process.exitcode:
             logger.error("A process of the cluster ended with %s", process.exitcode)
             os._exit(1)
+        exceeded_its_time = process.exitcode is None
         super().reincarnate(process)
-        if process.is_alive():
-            process.kill()  # it exceeded its time, and pays no heed to SIGTERM
+        if exceeded_its_time:
+            process.kill()  # it may pay no heed to SIGTERM
+            self.broker.worker_is_free()
 
 
 class Stop:

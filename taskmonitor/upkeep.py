@@ -64,7 +64,7 @@ def deletes_at(job: Job) -> datetime | None:
 def tick(now: datetime, *, dry_run: bool = False) -> Report:
     """One pass of upkeep. It may be repeated or run twice at once: each effect is guarded by the job's row."""
     report = Report(
-        lost=_each(_stale, now, None if dry_run else _lose),
+        lost=_each(stale_jobs, now, None if dry_run else _lose),
         cleared=[
             *_each(_ended_to_clear, now, None if dry_run else _clear),
             *_each(_lost_to_clear, now, None if dry_run else _clear),
@@ -115,7 +115,8 @@ def _kept_for(status: str) -> timedelta:
     return kept
 
 
-def _stale(now: datetime) -> QuerySet[Job]:
+def stale_jobs(now: datetime) -> QuerySet[Job]:
+    """The jobs to be called UNKNOWN, the longest due first."""
     return Job.objects.filter(status=Status.STARTED, stale_at__lte=now).order_by("stale_at")
 
 

@@ -1,7 +1,10 @@
 """What the workers do of themselves."""
 
+from urllib.parse import urlsplit
+
 from tests.live import Site
 from tests.processes.eyes import eventually, web_and_cluster
+from tests.processes.http import ask
 
 DUE = """
 from django.utils import timezone
@@ -22,3 +25,14 @@ def test_upkeep_runs_when_it_is_due(own_site: Site) -> None:
         return own_site.manage("shell", "-v", "0", "-c", RESULT).strip()
 
     assert eventually(result, seconds=40) == "0 lost, 0 cleared, 0 deleted"
+
+
+def test_a_job_without_a_sign_of_life_is_unknown_within_seconds(site: Site) -> None:
+    body = b"<job><description>Silent</description><heartbeat_limit>1</heartbeat_limit></job>"
+    place = str(ask(site, "POST", "/api/jobs", body).headers["Location"])
+    path = urlsplit(place).path
+
+    def lost() -> bool:
+        return b"<status>UNKNOWN</status>" in ask(site, "GET", path).content  # type: ignore[attr-defined]
+
+    assert eventually(lost, seconds=20)
