@@ -48,14 +48,14 @@ def run_batch(claims: Sequence[Claim]) -> None:
 
 def work(claims: Sequence[Claim], clock: Now) -> None:
     """One pass over claimed commands; what was not begun after a while is given back."""
-    hand = Hand(_held(claims), clock)
-    with hand.kept(), limits():
-        for lease in hand:
-            try:
+    try:
+        hand = Hand(_held(claims), clock)
+        with hand.kept(), limits():
+            for lease in hand:
                 Run(lease, clock, hand).run()
-            except Error as error:  # what is held lapses
-                logger.warning("Command id=%s is left alone: %s", lease.row.pk, str(error).strip())
-                connection.close()
+    except Error as error:
+        logger.warning("The database is away, and what is held will lapse: %s", str(error).strip())
+        connection.close()
 
 
 def _held(claims: Sequence[Claim]) -> list[Lease]:
@@ -91,8 +91,14 @@ class Run(Engine):
                 self._quarantine(str(error))
                 return
             self.command.engine = self
-            while self._act():
-                pass
+            try:
+                while self._act():
+                    pass
+            except (Superseded, Error):
+                raise
+            except Exception as error:
+                logger.exception("Command id=%s cannot go on", self.row.pk)
+                self._quarantine(f"It cannot go on: {type(error).__name__}: {error}")
 
     # What a command may ask of its engine
 

@@ -18,6 +18,7 @@ from tests.coordinator.commands import (
     Ending,
     Family,
     Length,
+    Logging,
     Plain,
     Polled,
     Quiet,
@@ -273,4 +274,20 @@ def test_one_that_does_not_return_fails_alone(engine: Engine) -> None:
     handle, after = engine.submit(Endless), engine.submit(Plain)
     engine.turn()
     assert engine.row(handle).error == "TookTooLong: It took longer than its time_limit."
+    assert after.status == CommandStatus.ENDED_SUCCESSFULLY
+
+
+@register()
+class Hopeless(Logging):
+    """Have a child of a kind that nobody registered."""
+
+    def execute(self) -> Any:
+        self.add_child(Logging, Word())
+
+
+def test_one_that_the_coordinator_cannot_handle_is_set_aside(engine: Engine) -> None:
+    handle, after = engine.submit(Hopeless), engine.submit(Plain)
+    engine.turn()
+    assert "It cannot go on: AttributeError" in engine.row(handle).error
+    assert handle.status == CommandStatus.UNKNOWN
     assert after.status == CommandStatus.ENDED_SUCCESSFULLY
