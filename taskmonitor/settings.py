@@ -189,6 +189,7 @@ Q_CLUSTER: dict[str, Any] = {
     "timeout": 300,  # seconds a task may take
     "retry": 360,  # seconds until a lost task is given out again; longer than it may take
     "max_attempts": 5,
+    "recycle": 100_000,  # tasks until a worker is replaced; the next one is looked for each guard_cycle
     "ack_failures": True,
     "save_limit": 100,
     "catch_up": False,
