@@ -15,6 +15,7 @@ pytestmark = pytest.mark.django_db
 
 THE_STEP = Prepared(lambda job, key: Step.objects.filter(job=job, pk=key))
 NEWEST = Prepared(lambda status: Job.objects.filter(status=status).order_by("-start_time", "-id"))
+WITH_JOB = Prepared(lambda key: Step.objects.filter(pk=key).select_related("job"))
 NUMBERS = Prepared(lambda job: Step.objects.filter(job=job).order_by("number").values_list("number", "type"))
 
 
@@ -32,6 +33,15 @@ def test_a_prepared_query_finds_the_rows_that_its_queryset_finds() -> None:
     assert THE_STEP.first(other.pk, step.pk) is None
     assert NEWEST.all(Status.STARTED) == list(Job.objects.order_by("-start_time", "-id"))
     assert NEWEST.all(Status.FAILED) == []
+
+
+def test_a_prepared_query_brings_related_rows_along() -> None:
+    step = make_step(make_job(description="Clone"))
+    found = WITH_JOB.first(step.pk)
+    assert found is not None
+    with CaptureQueriesContext(connection) as queries:
+        assert fields(found.job) == fields(Job.objects.get(pk=step.job_id))
+    assert len(queries) == 1  # the one that compares
 
 
 def test_a_prepared_query_gives_plain_values() -> None:
