@@ -301,3 +301,9 @@ def test_a_page_is_no_part_of_the_api(db: None) -> None:
     """Addresses that merely begin alike belong to the pages."""
     assert "Correlation-Id" not in Client().get("/apiary")
     assert "Correlation-Id" in Client().get("/", PATH_INFO="//api//jobs")
+
+
+def test_a_browser_runs_and_frames_nothing_of_the_api(plugin: Caller, client: Client) -> None:
+    client.force_login(plugin.user)  # its requests pass through more middleware than a program's
+    for response in (plugin.get("jobs"), client.get("/api/jobs"), client.get("/api/nothing")):
+        assert response["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
