@@ -1,0 +1,151 @@
+"""A site without web server, under load, on which faults are tried."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.faults.checker import Faults, breaches
+from tests.faults.evidence import Store
+from tests.live import ROOT, START_TIMEOUT, STOP_TIMEOUT, start
+from tests.processes.eyes import alive, children, descendants, eventually
+
+BOUND = 30  # seconds after the last fault in which all commands must be over
+CLIENT = "import sys, django; django.setup(); from tests.faults.load import main; main(sys.argv[1], *map(float, sys.argv[2:]))"
+ROUNDS = int(os.environ.get("FAULTS_ROUNDS", 0))  # of `make faults`; 0 is the short part, in `make test`
+SEED = os.environ.get("FAULTS_SEED") or str(random.SystemRandom().randrange(10**6))
+
+
+class Ground:
+    """The site, its clients, and what they leave behind."""
+
+    def __init__(self, folder: Path, database: dict[str, str], **environment: str) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self.data.mkdir(parents=True)
+        self._plug_in()
+        self.effects, self.acks = folder / "effects", folder / "acks"
+        self.environment = {
+            "TASKMONITOR_DATA": str(self.data),
+            "PYTHONPATH": f"{folder}:{ROOT}",
+            "DJANGO_SETTINGS_MODULE": "taskmonitor.settings",
+            "DJANGO_SUPERUSER_PASSWORD": "correct horse battery",
+            "FAULTS_EFFECTS": str(self.effects),
+            "FAULTS_ACKS": str(self.acks),
+            **database,
+            **environment,
+        }
+        self.store = Store(database.get("DATABASE_URL") or str(self.data / "taskmonitor.sqlite3"))
+        self.sites: list[subprocess.Popen[bytes]] = []
+        self.tears, self.workers = 0, 1
+
+    def _plug_in(self) -> None:
+        """What installing a package leaves: its entry point says where its commands are."""
+        package = self.folder / "faults-1.0.dist-info"
+        package.mkdir()
+        (package / "METADATA").write_text("Metadata-Version: 2.1\nName: faults\nVersion: 1.0\n")
+        (package / "entry_points.txt").write_text("[taskmonitor.commands]\nfaults = tests.faults.commands\n")
+
+    # The site
+
+    def up(self, **environment: str) -> subprocess.Popen[bytes]:
+        """One more supervisor with a cluster, once its workers run."""
+        logs = self.folder / f"site{len(list(self.folder.glob('site*')))}"
+        site = start(logs, "--only", "cluster", **self.environment | environment)
+        self.sites.append(site)
+        self.cluster(site)
+        return site
+
+    def cluster(self, site: subprocess.Popen[bytes] | None = None) -> dict[str, int]:
+        """The processes of a site's cluster, by what they do, once all run."""
+        site = site or self.sites[0]
+
+        def processes() -> list[int]:
+            assert site.poll() is None, self.log
+            return [pid for pid in children(site.pid) if len(children(pid)) >= 3]
+
+        [sentinel] = eventually(processes, seconds=START_TIMEOUT)[:1]
+        *workers, monitor, pusher = children(sentinel)
+        return {"cluster": sentinel, "worker": workers[0], "monitor": monitor, "pusher": pusher}
+
+    def kill(self, what: str) -> None:
+        """kill -9 of one process of the first site, or of all of it, which is then started anew."""
+        self.tears += 1
+        if what != "everything":
+            with suppress(ProcessLookupError):
+                os.kill(self.cluster()[what], signal.SIGKILL)
+            return
+        site = self.sites.pop(0)
+        for pid in [site.pid, *descendants(site.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        site.wait()
+        self.up()
+
+    def stop(self) -> None:
+        """End all sites by SIGTERM; each must end well, and soon."""
+        for site in self.sites:
+            site.terminate()
+        for site in self.sites:
+            assert site.wait(STOP_TIMEOUT) == 0, self.log
+        self.sites.clear()
+
+    def remove(self) -> None:
+        """End what is left of the sites."""
+        for site in self.sites:
+            left = [site.pid, *descendants(site.pid)]
+            site.kill()
+            site.wait()
+            eventually(lambda left=left: not any(alive(pid) for pid in left))
+
+    @property
+    def log(self) -> str:
+        return "\n".join(path.read_text() for path in sorted(self.folder.glob("site*/up.err")))
+
+    # The load
+
+    @contextmanager
+    def load(self, seed: str, seconds: float, rate: float = 20) -> Iterator[None]:
+        """A client at work; it ends well, if only it is not killed."""
+        with (self.folder / "client.err").open("ab") as log:
+            client = subprocess.Popen(
+                [sys.executable, "-c", CLIENT, seed, str(seconds), str(rate)],
+                env=os.environ | self.environment | {"FAULTS_CLIENT": "1"},
+                cwd=ROOT,
+                stderr=log,
+            )
+        try:
+            eventually(lambda: self.acks.exists() or client.poll() is not None, seconds=START_TIMEOUT)
+            yield
+            assert client.wait(seconds + BOUND) == 0, (self.folder / "client.err").read_text()
+        finally:
+            client.kill()
+            client.wait()
+
+    def drain(self, bound: float = BOUND) -> float:
+        """Wait until all commands are over; how many seconds that took."""
+        begun = time.monotonic()
+        while self.store.count("ended_at IS NULL AND status <> 'UNKNOWN'"):
+            assert time.monotonic() - begun < bound, f"not over: {self.left()}\n{self.log[-5000:]}"
+            time.sleep(0.05)
+        return time.monotonic() - begun
+
+    def left(self) -> list[str]:
+        """What is not over, in words."""
+        evidence = self.store.evidence(self.effects, self.acks)
+        names = ("command_type", "command_id", "status", "due_at", "lease_until", "worker")
+        return [
+            " ".join(str(row[name]) for name in names)
+            for row in evidence.commands.values()
+            if row["ended_at"] is None and row["status"] != "UNKNOWN"
+        ]
+
+    def check(self, *, clock_set: bool = False) -> None:
+        """Nothing of what is promised is broken."""
+        faults = Faults(self.tears, self.workers, clock_set)
+        found = breaches(self.store.evidence(self.effects, self.acks), faults)
+        assert found == [], "\n".join(found[:50])

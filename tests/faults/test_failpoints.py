@@ -1,0 +1,82 @@
+"""F2: killed before and after each commit of the coordinator; what is seen then is the old state or the new one."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.signals import connection_created
+
+from coordinator import commits, hand
+from coordinator.testing import Worker
+from tests.faults import scenario, sources
+from tests.faults.checker import Faults, breaches, unscheduled
+from tests.faults.evidence import Store
+from tests.faults.ground import ROUNDS
+from tests.faults.scenario import Scenario, in_fork
+
+KILLED = 137
+FAILPOINTS = [f"{when}-{name}" for name in sources.commits() for when in ("before", "after")]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Path:
+    """Where effects and acknowledgements are; workers here are impatient, so that they come to all they do."""
+    monkeypatch.setenv("FAULTS_EFFECTS", str(tmp_path / "effects"))
+    monkeypatch.setenv("FAULTS_ACKS", str(tmp_path / "acks"))
+    monkeypatch.setattr(hand, "SLICE", scenario.SLOW / 3)
+    settings.COMMAND_LEASE = timedelta(seconds=scenario.SLOW)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_disk() -> Iterator[None]:
+    """Nobody waits for the disk: what a process wrote before it was killed needs none."""
+    pragma = {"sqlite": "PRAGMA synchronous = OFF", "postgresql": "SET synchronous_commit = off"}
+
+    def without(connection: Any, **_: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(pragma[connection.vendor])
+
+    connection_created.connect(without)
+    yield
+    connection_created.disconnect(without)
+
+
+@pytest.mark.mission("S93", "S117", "S123", "S124")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_a_worker_may_be_killed_at_any_commit(failpoint: str, place: Path) -> None:
+    """At the first, and with FAULTS_ROUNDS at each further time that the commit is made."""
+    for time in range(1, (ROUNDS or 1) + 1):
+        worker = Worker()
+        ended = in_fork(_dying_at(failpoint, time, Scenario(worker)))
+        if time > 1 and ended == 0:
+            break
+        assert ended == KILLED, f"nothing comes to {failpoint}: let the scenario do it"
+        assert unscheduled(_store().evidence(place / "effects", place / "acks")) == []
+        worker.now += timedelta(minutes=1)
+        Scenario(worker).end()
+        evidence = _store().evidence(place / "effects", place / "acks")
+        assert breaches(evidence, Faults(tears=time)) == []
+
+
+def _dying_at(failpoint: str, time: int, scenario: Scenario) -> Callable[[], None]:
+    def run() -> None:
+        commits._failpoint, commits._left = failpoint, time
+        scenario.begin()
+        scenario.end()
+
+    return run
+
+
+def _store() -> Store:
+    """The tests' own database, read like any other."""
+    named = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return Store(str(named["NAME"]))
+    return Store(
+        f"postgresql://{named['USER']}:{named['PASSWORD']}@{named['HOST']}:{named['PORT']}/{named['NAME']}"
+    )
