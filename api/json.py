@@ -27,7 +27,9 @@ def members(value: Any, dialect: str) -> Any:
         return instant(value) if dialect == "design" else int(value.timestamp() * 1000)
     if isinstance(value, list | Iterator):
         return [members(one, dialect) for one in value]
-    if not isinstance(value, int):
+    if value is None:
+        return None
+    if not isinstance(value, int | float):
         return str(value)
     if dialect == "design":
         return value

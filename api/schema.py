@@ -15,8 +15,9 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
+from api.native import commands
 from api.native.openapi import OpenApi
-from api.native.shapes import SCHEMAS, TEXT, TRUTH, WHOLE, Schema, ref
+from api.native.shapes import KEY, SCHEMAS, TEXT, TRUTH, WHOLE, Schema, ref
 from api.ovirt import batch, site, views
 from api.ovirt.batch import NDJSON
 from api.urls import urlpatterns
@@ -67,7 +68,18 @@ IDEMPOTENCY = header(
     "Requests of yours with the same key, for 24 hours, are one: it is done once, and all get its answer.",
 )
 ECHO = header("Correlation-Id", TEXT, "The one given, or a new one.", response=True)
-LOCATION = header("Location", TEXT, "The new thing's address.", response=[201])
+LOCATION = header("Location", TEXT, "The new thing's address.", response=[201, 202])
+PREFER = header(
+    "Prefer", {**TEXT, "example": "wait=10"}, "How many seconds the answer may wait for the command's end."
+)
+APPLIED = header("Preference-Applied", TEXT, "How long the answer was ready to wait.", response=[200, 202])
+STATUS = query("status", ref("CommandStatus"), "Only commands that are in it.")
+KIND = query("type", TEXT, "Only commands of that name.")
+OF_JOB = query("job", KEY, "Only commands that this job shows.")
+OF_PARENT = query("parent", KEY, "Only child commands of this one.")
+JOB_ID = query("job_id", KEY, "The job that is to show the command, and does not end with it; also `JobId`.")
+STEP_ID = query("step_id", KEY, "With `job_id`: the step to show it under; also `StepId`.")
+PAGE = query("max", WHOLE, "How many are on a page: 100 if it is not given, 500 at most.")
 NEXT = header(
     "Link",
     TEXT,
@@ -120,6 +132,18 @@ OPERATIONS: dict[type, dict[str, Operation]] = {
     views.OneStep: {"GET": Operation("Step", (follow("job", "parent_step"),))},
     views.EndStep: {"POST": Operation("Action", body="EndStep")},
     views.Statistics: {"GET": Operation("Statistics")},
+    commands.Commands: {
+        "GET": Operation("Commands", (PAGE, AFTER, STATUS, KIND, OF_JOB, OF_PARENT, NEXT)),
+        "POST": Operation(
+            "Command", (JOB_ID, STEP_ID, PREFER, LOCATION, APPLIED), body="NewCommand", status=202
+        ),
+    },
+    commands.OneCommand: {"GET": Operation("Command")},
+    commands.Event: {"POST": Operation("Action", body="NewEvent", body_required=False)},
+    **{
+        view: {"POST": Operation("Action", body="Operation")}
+        for view in (commands.Poll, commands.Fail, commands.Resume, commands.Remove)
+    },
 }
 SHAPES = {**SCHEMAS, "Document": {"type": "object", "description": "An OpenAPI document."}}
 
@@ -194,7 +218,8 @@ class DescribedView(AutoSchema):
         return self.words[1]
 
     def get_tags(self) -> list[str]:
-        return ["steps" if "/steps" in self.path else "jobs" if "/jobs" in self.path else "site"]
+        kinds = ("steps", "jobs", "commands")
+        return [next((kind for kind in kinds if f"/{kind}" in self.path), "site")]
 
     def get_auth(self) -> list[Schema]:
         return [{}] if self.row.open_to_all else [{name: []} for name in SECURITY]
@@ -209,7 +234,10 @@ class DescribedView(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         words = "The new thing." if self.row.status == 201 else "What was asked for, or done."
-        return {(self.row.status, *self.row.answer_types): OpenApiResponse(ref(self.row.answer), words)}
+        answer = OpenApiResponse(ref(self.row.answer), words)
+        if self.row.status == 202:
+            return {202: OpenApiResponse(ref(self.row.answer), "It will be done."), 200: answer}
+        return {(self.row.status, *self.row.answer_types): answer}
 
 
 @cache

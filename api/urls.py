@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from api.native import commands
 from api.native.openapi import OpenApi
 from api.ovirt import batch, site, sso, views
 
@@ -23,6 +24,13 @@ urlpatterns = [
     path("api/jobs/<uuid:job_id>/steps/<uuid:step_id>/end", views.EndStep.as_view()),
     path("api/jobs/<uuid:job_id>/steps/<uuid:step_id>/progress", views.Progress.as_view()),
     path("api/jobs/<uuid:job_id>/steps/<uuid:step_id>/statistics", views.Statistics.as_view()),
+    path("api/commands", commands.Commands.as_view()),
+    path("api/commands/<uuid:command_id>", commands.OneCommand.as_view()),
+    path("api/commands/<uuid:command_id>/event", commands.Event.as_view()),
+    path("api/commands/<uuid:command_id>/poll", commands.Poll.as_view()),
+    path("api/commands/<uuid:command_id>/fail", commands.Fail.as_view()),
+    path("api/commands/<uuid:command_id>/resume", commands.Resume.as_view()),
+    path("api/commands/<uuid:command_id>/remove", commands.Remove.as_view()),
     path("ovirt-engine/sso/oauth/token", sso.token),
     path("ovirt-engine/sso/oauth/token-http-auth", sso.unsupported),
     path("ovirt-engine/services/sso-logout", sso.logout),

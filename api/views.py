@@ -90,6 +90,14 @@ class ApiView(APIView):
             raise Invalid(name, f"{value[:40]!r} is not a whole number from 0 to 999999999.")
         return int(value)
 
+    def next_href(self, collection: str, cursor: object) -> str:
+        """The address of the same list behind `cursor`."""
+        query = self.request.GET.copy()
+        for name, value in self.request.matrix.items():
+            query.setdefault(name, value)
+        query["after"] = str(cursor)
+        return f"{self.wire.base}/{collection}?{query.urlencode()}"
+
     def created(self, root: str, members: Members) -> Response:
         """201 with the new thing and its address."""
         return Response(

@@ -118,7 +118,7 @@ def _move(row: CommandEntity, target: CommandStatus, now: datetime, **fields: An
         if present is None:
             raise NotFound("Command", row.pk)
         raise TransitionError("command", str(present[0]), target, present[1])
-    row.refresh_from_db()
+    row.refresh_from_db(fields=["fence", *fields])
 
 
 def _note(verb: str, row: CommandEntity, reason: str, actor: Actor, now: datetime) -> None:

@@ -6,6 +6,7 @@ answers against them.
 
 from typing import Any
 
+from coordinator.models import CommandStatus, ExecutionReason
 from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import StepType
 from taskmonitor.services.jobs import LONGEST_HEARTBEAT
@@ -59,6 +60,16 @@ PROGRESS = {
     "current": said("How much is done, in units of the plug-in's.", WHOLE),
     "end": said("How much there is to do.", WHOLE),
     "text": said("Words beside it.", {**TEXT, "maxLength": 1000}),
+}
+FREE: Schema = {
+    "type": "object",
+    "additionalProperties": True,
+    "description": "In XML lists are repeated elements; what no element can be called is an `entry` with a `key`.",
+}
+COMMAND = {
+    **REFERENCE,
+    "type": said("Its name among the capabilities.", TEXT),
+    "status": ref("CommandStatus"),
 }
 OUTCOME = {
     "status": {
@@ -204,6 +215,7 @@ SCHEMAS: dict[str, Schema] = {
             "succeeded": TRUTH,
             "job": ref("Job"),
             "step": ref("Step"),
+            "command": ref("Command"),
         },
         needs="status",
         words="What was done.",
@@ -229,6 +241,87 @@ SCHEMAS: dict[str, Schema] = {
         },
         needs="line status",
         words="What became of one line of a batch.",
+    ),
+    "CommandStatus": {
+        "type": "string",
+        "enum": CommandStatus.values,
+        "description": "ENDED_SUCCESSFULLY and ENDED_WITH_FAILURE are final. UNKNOWN: it cannot be rebuilt from what is stored.",
+    },
+    "NewCommand": thing(
+        "command",
+        {
+            "type": said("Its name among the capabilities.", TEXT),
+            "parameters": {**FREE, "xml": {"name": "parameters"}},
+        },
+        needs="type",
+    ),
+    "Command": thing(
+        "command",
+        {
+            **COMMAND,
+            "execution_reason": {"type": "string", "enum": ExecutionReason.values},
+            "executed": said("Its work was begun and returned.", TRUTH),
+            "callback_enabled": TRUTH,
+            "callback_notified": said("Its end method has run.", TRUTH),
+            "user": said("In whose name it runs.", ref("Owner")),
+            "correlation_id": TEXT,
+            "job": thing("job", REFERENCE, needs="href id", words="The job that shows it."),
+            "step": thing("step", REFERENCE, needs="href id", words="The step that shows it."),
+            "root_command": thing("root_command", REFERENCE, needs="href id"),
+            "parent_command": thing("parent_command", REFERENCE, needs="href id"),
+            "number": said("Its place among its siblings, from 0.", WHOLE),
+            "created_at": INSTANT,
+            "started_at": INSTANT,
+            "ended_at": INSTANT,
+            "attempts": said("How often its work was begun.", WHOLE),
+            "polls": WHOLE,
+            "end_attempts": said("How often its end method failed.", WHOLE),
+            "error": said("Why it failed, or is UNKNOWN.", TEXT),
+            "schedule": thing(
+                "schedule",
+                {
+                    "due_at": said("When a worker looks at it next.", INSTANT),
+                    "delay": said("Seconds between the last polls.", WHOLE),
+                    "lease_until": said("Until when a worker holds it.", INSTANT),
+                    "worker": TEXT,
+                    "expires_at": said("When it fails if it is still active.", INSTANT),
+                    "waits_for": said("The event that it waits for.", TEXT),
+                },
+                needs="due_at delay",
+                words="Only of one that a worker will look at.",
+            ),
+            "parameters": said("`***` stands for what is secret.", {**FREE, "xml": {"name": "parameters"}}),
+            "result": {**FREE, "xml": {"name": "result"}},
+            "trace": said("Where it failed, for those who may see traces.", TEXT),
+            "children": thing(
+                "children",
+                {
+                    "total": WHOLE,
+                    "command": several(thing("command", COMMAND, needs="href id type status")),
+                },
+                needs="total",
+                words="The first of its child commands.",
+            ),
+            "actions": ref("Actions"),
+        },
+        needs="href id type status execution_reason executed created_at attempts polls",
+    ),
+    "Commands": thing(
+        "commands",
+        {
+            "command": several(ref("Command")),
+            "link": said("The address of the next page, if there is one.", several(LINK)),
+        },
+        needs="command",
+        words="Of each command what a list needs; its own address has the rest.",
+    ),
+    "NewEvent": thing(
+        "event", {"data": said("What the command is told.", {**FREE, "xml": {"name": "data"}})}
+    ),
+    "Operation": thing(
+        "action",
+        {"reason": said("Why, for the audit.", {**TEXT, "minLength": 1, "maxLength": 1000})},
+        needs="reason",
     ),
     "Fault": thing(
         "fault",
@@ -283,9 +376,24 @@ SCHEMAS: dict[str, Schema] = {
                     },
                     needs="major minor",
                 )
-            )
+            ),
+            "commands": thing("commands", {"command": several(ref("Capability"))}),
         },
         needs="version",
+    ),
+    "Capability": thing(
+        "command",
+        {
+            "name": TEXT,
+            "description": TEXT,
+            "monitored": said("Shown as a job, or as a step of one.", TRUTH),
+            "resumable": said("It goes on from its last checkpoint if it was cut off.", TRUTH),
+            "permissions": thing("permissions", {"permission": several(TEXT)}),
+            "parameters": said("The JSON schema of its parameters.", {**FREE, "xml": {"name": "parameters"}}),
+            "result": said("The JSON schema of its result.", {**FREE, "xml": {"name": "result"}}),
+        },
+        needs="name description monitored resumable permissions parameters result",
+        words="A command that can be run.",
     ),
     "User": thing(
         "user",

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 
 from api.ovirt.links import link, reference, user_href
 from api.ovirt.views import OvirtView
+from api.values import written
 from api.wire import Document, Members
 from taskmonitor.errors import NotFound
 from taskmonitor.lifecycle import Status
@@ -26,7 +27,7 @@ class Root(OvirtView):
             Document(
                 "api",
                 {
-                    "link": [link(base, name) for name in ("capabilities", "jobs", "users")],
+                    "link": [link(base, name) for name in self.collections()],
                     "product_info": {
                         "name": "Task Monitor",
                         "vendor": "Task Monitor",
@@ -39,6 +40,9 @@ class Root(OvirtView):
                 },
             )
         )
+
+    def collections(self) -> tuple[str, ...]:
+        return ("capabilities", *(() if self.as_engine else ("commands",)), "jobs", "users")
 
     def seen(self) -> int:
         """How many jobs the caller sees, counted up to 10 000."""
@@ -54,7 +58,7 @@ class Capabilities(OvirtView):
     """What can be said here."""
 
     def get(self, request: Request) -> Response:
-        """The version, and the values of types and statuses."""
+        """The version, the values of types and statuses, and the commands that can be run."""
         spelled = str if not self.as_engine else str.lower
         version: Members = {
             "@major": VERSION["major"],
@@ -66,7 +70,25 @@ class Capabilities(OvirtView):
                 "permit": [{"id": codename, "name": name} for codename, name in Job._meta.permissions]
             },
         }
-        return Response(Document("capabilities", {"version": [version]}))
+        return Response(
+            Document("capabilities", {"version": [version], "commands": {"command": self.commands()}})
+        )
+
+    def commands(self) -> list[Members]:
+        from coordinator.capabilities import capabilities  # which loads all commands
+
+        return [
+            {
+                "name": one.name,
+                "description": one.description,
+                "monitored": one.monitored,
+                "resumable": one.resumable,
+                "permissions": {"permission": [one.right]},
+                "parameters": written(one.parameters, json=self.wire.json),
+                "result": written(one.result, json=self.wire.json),
+            }
+            for one in capabilities()
+        ]
 
 
 class Users(OvirtView):

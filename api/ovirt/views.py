@@ -160,7 +160,7 @@ class Jobs(OvirtView):
         listed: Members = {"job": self.jobs(page, follows)}
         headers = {}
         if cursor and limit:
-            href = self.next_href(cursor)
+            href = self.next_href("jobs", cursor)
             headers["Link"] = f'<{href}>; rel="next"'
             if after is not None:
                 listed["link"] = [{"href": href, "rel": "next"}]
@@ -172,13 +172,6 @@ class Jobs(OvirtView):
         given = job_fields(members(request.data, "job"), self.wire.dialect)
         job = jobs.add_job(**given, correlation_id=self.request.correlation_id, **self.by)
         return self.created("job", self.job(job))
-
-    def next_href(self, cursor: selected.Cursor) -> str:
-        query = self.request.GET.copy()
-        for name, value in self.request.matrix.items():
-            query.setdefault(name, value)
-        query["after"] = str(cursor)
-        return f"{self.wire.base}/jobs?{query.urlencode()}"
 
 
 def _first(pages: Iterator[list[Job]], limit: int) -> Iterator[list[Job]]:

@@ -11,12 +11,14 @@ from io import BytesIO
 from django.core import signals
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.core.handlers.base import BaseHandler
+from django.db import close_old_connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from taskmonitor.serving.asgi_types import Receive, Scope, Send
 from taskmonitor.serving.body import Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
+from taskmonitor.serving.patience import Waiting
 from taskmonitor.serving.streaming import Streams
 from taskmonitor.serving.threads import Threads
 
@@ -53,6 +55,8 @@ class Handler(BaseHandler):
 
     async def _serve(self, scope: Scope, body: BytesIO, receive: Receive, send: Send) -> None:
         answer = await self._threads.run(lambda: self._answer(ASGIRequest(scope, body)))
+        if isinstance(answer, HttpResponse):
+            answer = await self._outwait(answer)
         refused = isinstance(body, TooLarge)
         if refused:
             answer.headers.append((b"connection", b"close"))
@@ -71,16 +75,30 @@ class Handler(BaseHandler):
         self._threads.stop()
         self.streams.stop()
 
-    def _answer(self, request: ASGIRequest) -> Answer:
-        """In a thread: run the request, which is all of it unless the response is a stream."""
+    async def _outwait(self, response: HttpResponse) -> Answer:
+        waiting: Waiting = response.waiting  # type: ignore[attr-defined]
+        await self.streams.outlast(waiting.until())
+        return await self._threads.run(lambda: self._late_answer(response, waiting))
+
+    def _answer(self, request: ASGIRequest) -> Answer | HttpResponse:
+        """In a thread: run the request, which is all of it unless the response is a stream, or waits."""
         set_script_prefix(get_script_prefix(request.scope))
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
         if isinstance(response, StreamingHttpResponse) and request.method != "HEAD":
             return Answer(response.status_code, _headers(response), response)
+        if isinstance(response, HttpResponse) and hasattr(response, "waiting"):
+            return response
         body = response.content if isinstance(response, HttpResponse) else b""
         response.close()
         return Answer(response.status_code, _headers(response), body)
+
+    def _late_answer(self, response: HttpResponse, waiting: Waiting) -> Answer:
+        """In a thread: the answer of a response that has waited."""
+        close_old_connections()
+        waiting.then()
+        response.close()
+        return Answer(response.status_code, _headers(response), response.content)
 
 
 async def _send_refusal(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:

@@ -1,8 +1,9 @@
 """Responses that are sent while they are made: long lists by threads, lasting streams on the event loop."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from threading import Event
+from typing import Any
 
 from django.db import close_old_connections
 from django.http import FileResponse, StreamingHttpResponse
@@ -30,8 +31,18 @@ class Streams:
         else:
             await self._send_long(response, receive, send)
 
+    async def outlast(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Wait for that before anything is sent, no longer than the server is to run."""
+        task = asyncio.create_task(waiting)
+        self._lasting.add(task)
+        try:
+            await asyncio.wait([task])
+        finally:
+            self._lasting.discard(task)
+            task.cancel()
+
     def end_lasting(self) -> None:
-        """Let each lasting stream end well now, as if its client had left."""
+        """Let each lasting stream, and each wait, end well now, as if its client had left."""
         for task in self._lasting:
             task.cancel()
 

@@ -10,15 +10,19 @@ from uuid import UUID
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from api.xml import element
+from coordinator.executor import execute_async
+from coordinator.models import CommandEntity
 from taskmonitor.models import Step
 from tests.api.caller import JSON, XML, Caller, body
+from tests.api.test_commands import Injected
 from tests.api.test_errors import is_spoken
 from tests.api.test_permissions import ROUTES
-from tests.factories import make_job, make_step
+from tests.factories import make_actor, make_job, make_step
 
 
 def each_of(words: str) -> st.SearchStrategy[str]:
@@ -31,7 +35,7 @@ JUNK = st.text(max_size=20) | st.sampled_from(EXTREMES) | each_of("-1 1e999 NaN 
 FIELDS = each_of(
     """description type status state succeeded force reason current end text id entity entities name parent_step
     parentId parentType parent_job job auto_cleared heartbeat_limit deadline stepType step_type #text @type href op
-    ref step"""
+    ref step parameters disks size labels tags share pin data"""
 )
 SAID = each_of(
     """EXECUTING STARTED FINISHED FAILED true false 1 100 Step Job OWN 2099-01-01T00:00:00Z 0001-01-01
@@ -48,15 +52,29 @@ RIGHT = st.sampled_from(  # what is not wholly rubbish comes further
         {"description": "Copy", "type": "EXECUTING"},
         {"current": "1", "end": "2"},
         {"op": "heartbeat"},
+        {"type": "Injected"},
+        {"reason": "r"},
         {},
     ]
 )
 MEMBERS = st.builds(lambda right, more: {**more, **right}, RIGHT, st.dictionaries(FIELDS, VALUES, max_size=3))
-ROOTS = st.sampled_from(["job", "step", "action", "progress"])
+ROOTS = st.sampled_from(["job", "step", "action", "progress", "command", "event"])
 PARAMETERS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["max", "after", "search", "follow", "filter", "accept", "correlation_id", "async", "x"]
+            [
+                "max",
+                "after",
+                "search",
+                "follow",
+                "filter",
+                "accept",
+                "correlation_id",
+                "async",
+                "x",
+                "job_id",
+                "type",
+            ]
         ),
         JUNK | st.sampled_from(["1", "true", "steps", "owner", "status=started", "job,parent_step", JSON]),
     ),
@@ -67,7 +85,7 @@ HEADERS = st.dictionaries(
         ["Accept", "Version", "Correlation-Id", "Idempotency-Key", "Filter", "Expect", "Prefer", "Cookie"]
     ),
     st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=20)
-    | st.sampled_from(["3", "4", "true", "text/html", JSON]),
+    | st.sampled_from(["3", "4", "true", "text/html", JSON, "wait=1"]),
     max_size=3,
 )
 API = [route.pattern for route in ROUTES if route.door == "api"]
@@ -75,6 +93,7 @@ API = [route.pattern for route in ROUTES if route.door == "api"]
 
 @pytest.fixture
 def step(owner: object) -> Step:
+    execute_async(Injected, now=timezone.now(), actor=make_actor())
     return make_step(make_job())
 
 
@@ -105,6 +124,7 @@ def test_any_request_gets_an_answer_in_the_clients_format(
     plugin: Caller, step: Step, data: st.DataObject
 ) -> None:
     keys = {"<uuid:job_id>": step.job_id, "<uuid:step_id>": step.pk, "<int:user_id>": plugin.user.pk}
+    keys["<uuid:command_id>"] = CommandEntity.objects.earliest("created_at").pk
     path = data.draw(st.sampled_from(API))
     for sign, key in keys.items():
         path = path.replace(sign, str(key) if data.draw(st.integers(0, 9)) else quote(_junk(data), safe=""))
