@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from coordinator.models import CommandStatus, ExecutionReason
 from taskmonitor.models import Right
+from taskmonitor.services.text import legible
 
 if TYPE_CHECKING:
     from coordinator.callbacks import Callback
@@ -46,6 +47,9 @@ class Failed:
     """What a poll answers when the work went wrong."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", legible(self.reason))  # it may quote anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +120,11 @@ class Command(Generic[P, R]):
     ignore_child_failure: ClassVar[bool] = False  # it can succeed though a child command failed
     monitored: ClassVar[bool] = True  # shown as a job or step
     right: ClassVar[Right] = Right.CONTROL  # what a user must have to run it
-    resumable: ClassVar[bool] = False  # `execute` can go on from its checkpoint after it was cut off
+    resumable: bool = False  # `execute` can go on from its checkpoint after it was cut off; one may differ
     most_attempts: ClassVar[int] = 5  # times that `execute` is begun, if it is resumable
     end_attempts: ClassVar[int] = 1  # times that a failing end method is tried
     time_limit: ClassVar[timedelta] = timedelta(minutes=5)  # of one call of `execute`, a poll, an end method
-    lifetime: ClassVar[timedelta] = timedelta(
-        minutes=3000
-    )  # an active one fails after it (oVirt: CoCoLifeInMinutes)
+    lifetime: timedelta = timedelta(minutes=3000)  # an active one fails after it (oVirt: CoCoLifeInMinutes)
     longest_poll: ClassVar[int] = 10  # seconds between polls (oVirt: AsyncCommandPollingRateInSeconds)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -200,7 +202,7 @@ class Command(Generic[P, R]):
         self, *, current: int | None = None, end: int | None = None, text: str | None = None
     ) -> None:
         """Show how far it is, in units of its own."""
-        self.engine.progress(current=current, end=end, text=text)
+        self.engine.progress(current=current, end=end, text=None if text is None else legible(text))
 
     def add_child(self, command: type[Command[Any, Any]], parameters: BaseModel) -> None:
         """Have a child command run. It is stored in one transaction with what the present call leads to."""

@@ -32,6 +32,7 @@ from coordinator.secrets import stored
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.services.own_work import OwnWork
+from taskmonitor.services.text import legible
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ def work(claims: Sequence[Claim], clock: Now) -> None:
 def _held(claims: Sequence[Claim]) -> list[Lease]:
     """The claimed rows that are still ours, the first submitted first."""
     fences = dict(claims)
-    rows = CommandEntity.objects.filter(pk__in=fences).order_by("created_at", "position")
+    rows = CommandEntity.objects.filter(pk__in=fences, lease_until__isnull=False).order_by(
+        "created_at", "position"
+    )
     return [Lease(row) for row in rows if row.fence == fences[row.pk]]
 
 
@@ -341,7 +344,7 @@ class Run(Engine):
         except BaseException as error:  # noqa: BLE001 - SystemExit, too, fails the command alone
             self.command.planned.clear()
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Failed(reason[:10_000]), traceback.format_exc()[-50_000:]
+            return Failed(reason[:10_000]), legible(traceback.format_exc()[-50_000:])
 
     def _commit(self, name: str, write: Callable[[OwnWork | None], None]) -> None:
         """Commit what a call of the command led to; anew if the database goes away, for as long as a lease lasts.

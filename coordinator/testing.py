@@ -24,7 +24,7 @@ from coordinator.models import ENDED, CommandEntity, CommandStatus
 from coordinator.rebuild import rebuild
 from taskmonitor.models import SYSTEM, Actor, Job
 
-MOST_PASSES = 100_000  # after which a command is taken not to end at all
+MOST_PASSES = 20_000  # after which a command is taken not to end at all; one may be polled for days
 
 
 class Killed(BaseException):

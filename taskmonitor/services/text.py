@@ -26,3 +26,8 @@ def required(field: str, value: str, *, longest: int = LONGEST) -> str:
     if not value.strip():
         raise Invalid(field, "cannot be empty.")
     return checked(field, value, longest=longest)
+
+
+def legible(value: str) -> str:
+    """The text with U+FFFD for each character that `checked` refuses: for what nobody can be asked to mend."""
+    return _UNWRITABLE.sub("\ufffd", value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.command import Command
+from coordinator.command import Command, Empty
 from coordinator.executor import CommandFailed, Handle, deliver
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.registry import register
@@ -291,3 +291,21 @@ def test_one_that_the_coordinator_cannot_handle_is_set_aside(engine: Engine) -> 
     assert "It cannot go on: AttributeError" in engine.row(handle).error
     assert handle.status == CommandStatus.UNKNOWN
     assert after.status == CommandStatus.ENDED_SUCCESSFULLY
+
+
+@register()
+class Garbling(Command[Word, Empty]):
+    """Say things that no database keeps and no XML carries."""
+
+    def execute(self) -> None:
+        self.progress(text=self.parameters.word)
+        raise RuntimeError(self.parameters.word)
+
+
+@pytest.mark.parametrize("word", ["a\x00b", "a\x1bb", "a\ufffeb"])
+def test_what_cannot_be_written_is_replaced_in_reasons_and_progress(engine: Engine, word: str) -> None:
+    handle = engine.submit(Garbling, word=word)
+    engine.turn()
+    assert engine.row(handle).error == "RuntimeError: a\ufffdb"
+    step = Job.objects.get().steps.get(type="EXECUTING")
+    assert (step.reason, step.progress_text) == ("RuntimeError: a\ufffdb", "a\ufffdb")
