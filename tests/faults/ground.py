@@ -11,12 +11,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.checker import Faults, breaches
-from tests.faults.evidence import Store
+from tests.faults.commands import leave
+from tests.faults.evidence import Row, Store, lines
 from tests.live import ROOT, START_TIMEOUT, STOP_TIMEOUT, start
 from tests.processes.eyes import alive, children, descendants, eventually
 
 BOUND = 30  # seconds after the last fault in which all commands must be over
 CLIENT = "import sys, django; django.setup(); from tests.faults.load import main; main(sys.argv[1], *map(float, sys.argv[2:]))"
+PRELUDE = """
+import django
+django.setup()
+from django.utils import timezone
+from coordinator.executor import execute_async
+"""
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS", 0))  # of `make faults`; 0 is the short part, in `make test`
 SEED = os.environ.get("FAULTS_SEED") or str(random.SystemRandom().randrange(10**6))
 
@@ -108,6 +115,29 @@ class Ground:
 
     # The load
 
+    def submit(self, name: str, **parameters: float) -> str:
+        """Submit one command; its id."""
+        call = f"execute_async({name!r}, {parameters!r}, now=timezone.now()).command_id.hex"
+        command_id = self.python(f"print({call})").strip()
+        leave(str(self.acks), {"told": "submitted", "id": command_id})
+        return command_id
+
+    def python(self, code: str) -> str:
+        """Run it as a program that has the coordinator at hand; what it printed."""
+        return subprocess.run(
+            [sys.executable, "-c", f"{PRELUDE}{code}"],
+            env=os.environ | self.environment,
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+
+    def did(self, command_id: str, effect: str) -> int:
+        """How often the command has done that so far."""
+        seen = [line for line in lines(self.effects) if line["id"] == command_id]
+        return sum(line["what"] == effect for line in seen)
+
     @contextmanager
     def load(self, seed: str, seconds: float, rate: float = 20) -> Iterator[None]:
         """A client at work; it ends well, if only it is not killed."""
@@ -133,6 +163,10 @@ class Ground:
             assert time.monotonic() - begun < bound, f"not over: {self.left()}\n{self.log[-5000:]}"
             time.sleep(0.05)
         return time.monotonic() - begun
+
+    def row(self, command_id: str) -> Row:
+        """What is stored of a command."""
+        return self.store.evidence(self.effects, self.acks).commands[command_id]
 
     def left(self) -> list[str]:
         """What is not over, in words."""
