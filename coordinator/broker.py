@@ -61,10 +61,10 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
             logger.warning("The database cannot be asked for work: %s", str(error).strip())
             connections.close_all()
             sleep(AFTER_ERROR)
-        if found:
-            return [found]
-        self._free.release()
-        return None
+        finally:
+            if not found:
+                self._free.release()
+        return [found] if found else None
 
     def worker_is_free(self, **_: Any) -> None:
         """A worker has done what it was handed, or has died at it."""

@@ -106,15 +106,17 @@ class Run(Engine):
     # What a command may ask of its engine
 
     def checkpoint(self, data: Any) -> None:
-        with committing("checkpoint"):
-            self.lease.write(checkpoint=data)
+        self._commit("checkpoint", lambda work: self.lease.write(checkpoint=data))
 
     def progress(self, **fields: Any) -> None:
         changed = {f"progress_{name}": value for name, value in fields.items() if value is not None}
-        with self._committing("progress") as work:
+
+        def write(work: OwnWork | None) -> None:
             self.lease.renew(self.clock())
             if work is not None and self.row.step_id is not None:
                 work.progress(self.row.step_id, **changed)
+
+        self._commit("progress", write)
 
     def children(self) -> Sequence[Child]:
         return children_of(self.row.command_id) if self.row.children else []
@@ -333,7 +335,10 @@ class Run(Engine):
         return ChildrenCallback() if kind is Callback and has_children else kind()
 
     def _guarded(self, call: Callable[[], Answer | None]) -> tuple[Answer | None, str]:
-        """What the command's own code answers. Whatever it raises is Failed, and its trace."""
+        """What the command's own code answers. Whatever it raises is Failed, and its trace.
+
+        Only if the database has gone away from under it nothing is said of the command.
+        """
         try:
             with time_limit(self.command.time_limit):
                 return call(), ""
@@ -341,7 +346,9 @@ class Run(Engine):
             raise
         except TaskMonitorError as error:
             return Failed(str(error)), ""
-        except BaseException as error:  # noqa: BLE001 - SystemExit, too, fails the command alone
+        except BaseException as error:  # SystemExit, too, fails the command alone
+            if isinstance(error, InterfaceError | OperationalError) and not _database_answers():
+                raise
             self.command.planned.clear()
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return Failed(reason[:10_000]), legible(traceback.format_exc()[-50_000:])
@@ -378,6 +385,10 @@ class Run(Engine):
 
     def _in(self, seconds: float) -> datetime:
         return self.clock() + timedelta(seconds=seconds)
+
+
+def _database_answers() -> bool:
+    return connection.connection is not None and connection.is_usable()
 
 
 def _result(result: BaseModel) -> dict[str, Any]:

@@ -64,8 +64,9 @@ class Notifications:
                     cursor.execute(f"LISTEN {CHANNEL}")
                 self._listening = raw
                 return  # a hint may have come before
-            for _ in raw.notifies(timeout=seconds, stop_after=1):
-                pass
+            with connection.wrap_database_errors:
+                for _ in raw.notifies(timeout=seconds, stop_after=1):
+                    pass
         except Error:
             connection.close()
             sleep(max(0.0, deadline - monotonic()))
