@@ -1,6 +1,7 @@
 """Which commands somebody sees, and the pages of a list."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,7 +11,8 @@ from django.db.models import Q, QuerySet
 from coordinator.models import CommandEntity
 from taskmonitor.errors import NotFound
 from taskmonitor.models import Actor, Right
-from taskmonitor.selectors.jobs import Cursor
+from taskmonitor.selectors.jobs import FARTHEST, Cursor
+from taskmonitor.services.text import checked
 
 PERIODS = timedelta(seconds=30)  # three of the longest time between two polls (oVirt: 10 s)
 LARGE = (
@@ -48,6 +50,16 @@ def page(
     found = list(commands.order_by("-created_at", "-command_id")[: limit + 1])
     more = len(found) > limit > 0
     return found[:limit], Cursor(found[limit - 1].created_at, found[limit - 1].pk) if more else None
+
+
+def containing(commands: QuerySet[CommandEntity], text: str) -> QuerySet[CommandEntity]:
+    """Those of the newest commands whose type or error has the text; or the one whose id it is."""
+    with suppress(ValueError):
+        return commands.filter(pk=UUID(text))
+    newest = commands.order_by("-created_at", "-command_id").values("pk")[:FARTHEST]
+    return commands.filter(
+        Q(command_type__icontains=checked("text", text)) | Q(error__icontains=text), pk__in=newest
+    )
 
 
 def children(row: CommandEntity, *, limit: int) -> list[CommandEntity]:

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.views.decorators.cache import never_cache
 
 from taskmonitor.errors import Invalid, NotAllowed, NotFound
-from taskmonitor.models import Actor
+from taskmonitor.models import Actor, Right
 from taskmonitor.selectors import access
 
 P = ParamSpec("P")
@@ -46,8 +46,10 @@ def _door(
         user = request.user
         if not isinstance(user, User):
             return to_nobody(request)
+        actor = access.actor(user)
+        request.sees_commands = actor.may(Right.VIEW_ALL) or actor.may(Right.CONTROL)  # type: ignore[attr-defined]
         try:
-            return view(request, access.actor(user), *args, **kwargs)
+            return view(request, actor, *args, **kwargs)
         except NotFound as error:
             raise Http404(str(error)) from None
         except NotAllowed as error:

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from coordinator import selectors as commands
 from taskmonitor import feed
 from taskmonitor.models import Actor, Job, Right
 from taskmonitor.pages.doors import fragment, page
@@ -17,6 +18,7 @@ from taskmonitor.selectors import entities, history, jobs, state
 from taskmonitor.services.jobs import clear_job
 
 ENTITIES_SHOWN = 50
+COMMANDS_SHOWN = 5
 HISTORY_SIZE = 50
 
 
@@ -59,6 +61,7 @@ def _facts(job: Job, actor: Actor) -> dict[str, Any]:
         "job": job,
         "state": state.of_job(job),
         "entities": entities.of_job(job, limit=ENTITIES_SHOWN),
+        "commands": commands.of_job(job.pk, actor, limit=COMMANDS_SHOWN),
         "clearable": may_clear and job.ended and job.cleared_at is None,
         "now": timezone.now(),
     }

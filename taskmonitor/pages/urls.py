@@ -2,7 +2,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from taskmonitor.pages import job_detail, job_list, steps, stream, tokens
+from taskmonitor.pages import commands, job_detail, job_list, steps, stream, tokens
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="job_list"), name="home"),
@@ -20,6 +20,14 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/steps/<uuid:step_id>/row/", steps.step_row, name="step_row"),
     path("jobs/<uuid:job_id>/steps/<uuid:step_id>/facts/", steps.step_facts, name="step_facts"),
     path("jobs/<uuid:job_id>/steps/<uuid:step_id>/steps/", steps.step_level, name="step_level"),
+    path("commands/", commands.command_list, name="command_list"),
+    path("commands/rows/", commands.command_rows, name="command_rows"),
+    path("commands/<uuid:command_id>/", commands.command_detail, name="command_detail"),
+    path("commands/<uuid:command_id>/facts/", commands.command_facts, name="command_facts"),
+    path("commands/<uuid:command_id>/poll/", commands.command_poll, name="command_poll"),
+    path("commands/<uuid:command_id>/fail/", commands.command_fail, name="command_fail"),
+    path("commands/<uuid:command_id>/resume/", commands.command_resume, name="command_resume"),
+    path("commands/<uuid:command_id>/remove/", commands.command_remove, name="command_remove"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("stream/", stream.stream, name="stream"),

@@ -97,6 +97,7 @@ class Handler(BaseHandler):
         """In a thread: the answer of a response that has waited."""
         close_old_connections()
         waiting.then()
+        response.headers["Content-Length"] = str(len(response.content))
         response.close()
         return Answer(response.status_code, _headers(response), response.content)
 

@@ -43,11 +43,15 @@ def moment(value: datetime | None, now: datetime) -> SafeString:
 @register.simple_tag
 def took(work: Lifecycle, now: datetime) -> SafeString:
     """How long the work took; or has taken so far, which the page then keeps counting."""
-    if work.end_time:
-        return format_html("<span>{}</span>", duration(work.end_time - work.start_time))
-    return format_html(
-        '<span data-since="{}">{}</span>', work.start_time.isoformat(), duration(now - work.start_time)
-    )
+    return lasted(work.start_time, work.end_time, now)
+
+
+@register.simple_tag
+def lasted(start: datetime, end: datetime | None, now: datetime) -> SafeString:
+    """How long it was from `start` to `end`; or is until now, which the page then keeps counting."""
+    if end:
+        return format_html("<span>{}</span>", duration(end - start))
+    return format_html('<span data-since="{}">{}</span>', start.isoformat(), duration(now - start))
 
 
 @register.filter

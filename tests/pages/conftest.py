@@ -7,26 +7,32 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from taskmonitor.models import Job, Role, Step
+import tests.coordinator.commands  # noqa: F401 - registers them
+from coordinator.executor import execute_async
+from coordinator.models import CommandEntity
+from taskmonitor.models import Job, Right, Role, Step
 from taskmonitor.pages.urls import urlpatterns
 from tests.factories import make_actor, make_job, make_step, make_user
 
+POSTED = {"job_clear", "token_revoke", "command_poll", "command_fail", "command_resume", "command_remove"}
 SHOWN_TO_ANYBODY = {"home", "login", "logout", "stream"}
 
 
 @dataclass
 class Site:
-    """One job of `owner`, with a step and a step beneath it."""
+    """One job of `owner`, with a step and a step beneath it, and a command that no job shows."""
 
     owner: User
     job: Job
     step: Step
     below: Step
+    command: CommandEntity
 
     def addresses(self) -> dict[str, str]:
         """Every page and fragment about this job, and every other, by the name of its route."""
-        known = {"job_id": self.job.pk, "step_id": self.step.pk, "token_id": 1}
+        known = {"job_id": self.job.pk, "step_id": self.step.pk, "token_id": 1, "command_id": self.command.pk}
         return {
             str(route.name): reverse(
                 str(route.name), kwargs={name: known[name] for name in route.pattern.converters}
@@ -36,11 +42,13 @@ class Site:
 
     def reading(self) -> dict[str, str]:
         """Those that are asked for by GET and need a login."""
-        posted = {"job_clear", "token_revoke"}
-        return {n: a for n, a in self.addresses().items() if n not in SHOWN_TO_ANYBODY | posted}
+        return {n: a for n, a in self.addresses().items() if n not in SHOWN_TO_ANYBODY | POSTED}
 
     def of_the_job(self) -> dict[str, str]:
         return {n: a for n, a in self.reading().items() if str(self.job.pk) in a}
+
+    def of_the_command(self) -> dict[str, str]:
+        return {n: a for n, a in self.reading().items() if str(self.command.pk) in a}
 
 
 @pytest.fixture
@@ -48,7 +56,10 @@ def site(db: None) -> Site:
     owner = make_user("plugin", Role.INJECTOR)
     job = make_job(make_actor(owner))
     step = make_step(job)
-    return Site(owner, job, step, make_step(job, parent_step_id=step.pk))
+    below = make_step(job, parent_step_id=step.pk)
+    actor = make_actor(owner, *Right)
+    handle = execute_async("Quiet", now=timezone.now(), actor=actor)
+    return Site(owner, job, step, below, CommandEntity.objects.get(pk=handle.command_id))
 
 
 @pytest.fixture

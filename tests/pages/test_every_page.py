@@ -1,5 +1,6 @@
 """What holds for every page and fragment, present and future: the addresses come from the URL table."""
 
+import json
 import re
 import uuid
 
@@ -9,13 +10,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from coordinator.models import CommandEntity
 from taskmonitor.services import jobs, steps
 from tests.factories import NOW, make_actor, make_job, make_step
-from tests.pages.conftest import Site
+from tests.pages.conftest import POSTED, Site
 
 pytestmark = pytest.mark.django_db
 
-PAGES = {"job_list", "job_detail", "step_detail", "tokens"}
+PAGES = {"job_list", "job_detail", "step_detail", "command_list", "command_detail", "tokens"}
 
 
 def test_nobody_is_sent_to_the_login_page_and_back(site: Site, client: Client) -> None:
@@ -50,7 +52,7 @@ def test_an_inactive_user_is_nobody(site: Site, owner: Client) -> None:
 def test_what_one_may_not_see_is_not_found(
     site: Site, owner: Client, viewer: Client, stranger: Client
 ) -> None:
-    for name, address in site.of_the_job().items():
+    for name, address in [*site.of_the_job().items(), *site.of_the_command().items()]:
         assert owner.get(address).status_code == 200, name
         assert viewer.get(address).status_code == 200, name
         assert stranger.get(address).status_code == 404, name
@@ -80,7 +82,7 @@ def test_to_read_changes_nothing(site: Site, owner: Client) -> None:
 
 def test_what_changes_something_is_posted(site: Site, owner: Client) -> None:
     addresses = site.addresses()
-    for name in ("job_clear", "token_revoke", "logout"):
+    for name in (*POSTED, "logout"):
         assert owner.get(addresses[name]).status_code == 405, name
     for name in ("job_list", "job_detail", "job_row", "job_level", "stream"):
         assert owner.post(addresses[name]).status_code == 405, name
@@ -89,7 +91,7 @@ def test_what_changes_something_is_posted(site: Site, owner: Client) -> None:
 def test_a_form_of_another_site_is_refused(site: Site) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(site.owner)
-    for name in ("job_clear", "token_revoke", "tokens", "logout"):
+    for name in (*POSTED, "tokens", "logout"):
         answer = client.post(site.addresses()[name])
         assert answer.status_code == 403, name
         assert "<h1>Please try again</h1>" in answer.content.decode()
@@ -120,6 +122,7 @@ def test_hostile_texts_are_only_text(site: Site, owner: Client) -> None:
     end = {"status": "FAILED", "actor": make_actor(), "now": NOW, "reason": HOSTILE}
     steps.end_step(job_id=job.pk, step_id=step.pk, **end)
     jobs.end_job(job_id=job.pk, **end)
+    CommandEntity.objects.update(error=HOSTILE, command_parameters=json.dumps({"word": HOSTILE}))
     for name, address in site.addresses().items():
         here = address.replace(str(site.job.pk), str(job.pk)).replace(str(site.step.pk), str(step.pk))
         if name in site.reading() and name != "tokens":

@@ -125,8 +125,8 @@ def test_who_may_clear_the_job_of_another(
 @pytest.mark.parametrize(
     ("rest", "queries"),
     [
-        ("", 11),
-        ("facts/", 5),
+        ("", 12),
+        ("facts/", 6),
         ("history/", 6),
         ("steps/", 7),
         ("steps/{step}/", 11),

@@ -1,0 +1,220 @@
+"""The list of commands, the page of one with its fragment, and what operators do there."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from coordinator import operators, selectors
+from coordinator.models import OVER, CommandEntity, CommandStatus, ExecutionReason
+from taskmonitor.errors import Conflict, Invalid
+from taskmonitor.models import Actor, Right
+from taskmonitor.pages.doors import fragment, page
+from taskmonitor.selectors.jobs import Cursor
+from taskmonitor.selectors.state import FAILED, FINISHED, RUNNING, UNKNOWN, State
+
+SIZE = 50
+MEMBERS = 200  # commands of a hierarchy that are shown
+S = CommandStatus
+STATES = {
+    S.NOT_STARTED: State("Not started", "open", "is-open"),
+    S.ACTIVE: State("Active", RUNNING.icon, RUNNING.css_class),
+    S.SUCCEEDED: State("Succeeded", "open", FINISHED.css_class),
+    S.FAILED: State("Failed", FAILED.icon, FAILED.css_class),
+    S.FAILED_RESTARTED: State("Cut off", "broken-circle", "is-lost"),
+    S.ENDED_SUCCESSFULLY: State("Ended successfully", FINISHED.icon, FINISHED.css_class),
+    S.ENDED_WITH_FAILURE: State("Ended with failure", FAILED.icon, FAILED.css_class),
+    S.UNKNOWN: UNKNOWN,
+}
+SHOWN = {
+    "": ("All", Q()),
+    "active": ("Active", Q(due_at__isnull=False)),
+    "interrupted": ("Interrupted", Q(executed=False, attempts__gt=0, lease_until=None)),
+    "rollback": ("Rollback", Q(execution_reason=ExecutionReason.ROLLBACK_FLOW)),
+    "unknown": ("Unknown", Q(status=S.UNKNOWN)),
+}
+_FRAME = re.compile(r'  File "([^"]+)"')
+_OTHERS = re.compile(
+    rf"/(site-packages|lib/python[\d.]+)/|{re.escape(str(settings.BASE_DIR))}/coordinator/(?!commands/)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the list is cut down to, as its address says it."""
+
+    show: str = ""
+    text: str = ""
+    job: str = ""
+
+    @classmethod
+    def of(cls, query: QueryDict) -> Self:
+        return cls(**{name: query.get(name, "").strip()[:200] for name in cls.__slots__})
+
+    def query(self, **more: object) -> str:
+        """The part of an address that says the same, and `more`."""
+        said = {name: value for name, value in asdict(self).items() if value}
+        return urlencode(said | {name: str(value) for name, value in more.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command in a list, or in a hierarchy with so many above it."""
+
+    command: CommandEntity
+    depth: int = 0
+
+    @property
+    def state(self) -> State:
+        return STATES[S(self.command.status or S.NOT_STARTED)]
+
+    @property
+    def indent(self) -> int:
+        """As `depth`, but only as deep as there is room for."""
+        return min(self.depth + 1, 16)
+
+
+@page()
+def command_list(request: HttpRequest, actor: Actor) -> HttpResponse:
+    return render(request, "taskmonitor/command_list.html", _listing(request, actor, timezone.now()))
+
+
+@fragment
+def command_rows(request: HttpRequest, actor: Actor) -> HttpResponse:
+    return render(request, "taskmonitor/_command_rows.html", _listing(request, actor, timezone.now()))
+
+
+@page()
+def command_detail(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
+    row = selectors.command(command_id, actor)
+    facts = _facts(row, actor, timezone.now())
+    operations = _operations(row, facts["members"]) if actor.may(Right.CONTROL) else []
+    return render(request, "taskmonitor/command_detail.html", {**facts, "operations": operations})
+
+
+@fragment
+def command_facts(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
+    facts = _facts(selectors.command(command_id, actor), actor, timezone.now())
+    return render(request, "taskmonitor/_command_facts.html", facts)
+
+
+def command_poll(request: HttpRequest, command_id: UUID) -> HttpResponse:
+    return _operate(request, command_id, operators.poll_now, "A worker looks at it now.")
+
+
+def command_fail(request: HttpRequest, command_id: UUID) -> HttpResponse:
+    return _operate(request, command_id, operators.mark_failed, "Failed: its end method runs now.")
+
+
+def command_resume(request: HttpRequest, command_id: UUID) -> HttpResponse:
+    return _operate(request, command_id, operators.resume, "Resumed: it goes on now.")
+
+
+def command_remove(request: HttpRequest, command_id: UUID) -> HttpResponse:
+    return _operate(request, command_id, operators.remove_hierarchy, "Removed, with all of its hierarchy.")
+
+
+@page("POST")
+def _operate(
+    request: HttpRequest, actor: Actor, command_id: UUID, operation: Callable[..., object], done: str
+) -> HttpResponse:
+    reason = request.POST.get("reason", "")
+    try:
+        operation(command_id=command_id, reason=reason, actor=actor, now=timezone.now())
+    except (Conflict, Invalid) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)
+        if operation is operators.remove_hierarchy:
+            return redirect("command_list")
+    return redirect("command_detail", command_id)
+
+
+def _listing(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any]:
+    filters, after = Filters.of(request.GET), request.GET.get("after", "")
+    context: dict[str, Any] = {
+        "filters": filters,
+        "query": filters.query(),
+        "choices": [(value, words) for value, (words, _) in SHOWN.items()],
+        "stalled": selectors.is_stalled(now),
+        "now": now,
+        "first": not after,
+    }
+    try:
+        found, rest = selectors.page(
+            _found(actor, filters), limit=SIZE, after=Cursor.parse(after) if after else None
+        )
+    except Invalid as error:
+        return {**context, "problem": str(error)}
+    older = "?" + filters.query(after=rest) if rest else ""
+    return {**context, "rows": [Row(command) for command in found], "older": older}
+
+
+def _found(actor: Actor, filters: Filters) -> Any:
+    if filters.show not in SHOWN:
+        raise Invalid("show", f"choose among {', '.join(filter(None, SHOWN))}.")
+    found = selectors.listed(actor).filter(SHOWN[filters.show][1])
+    if filters.job:
+        try:
+            found = found.filter(job_id=UUID(filters.job))
+        except ValueError:
+            raise Invalid("job", "is not the id of a job.") from None
+    return selectors.containing(found, filters.text) if filters.text else found
+
+
+def _facts(row: CommandEntity, actor: Actor, now: datetime) -> dict[str, Any]:
+    from coordinator.rebuild import shown_parameters, shown_result  # which loads all commands
+
+    return {
+        "command": row,
+        "state": Row(row).state,
+        "members": [Row(m.command, m.depth) for m in selectors.hierarchy(row, limit=MEMBERS)],
+        "parameters": _text(shown_parameters(row)),
+        "result": None if row.return_value is None else _text(shown_result(row)),
+        "frames": _frames(row.trace) if actor.may(Right.TRACES) else [],
+        "has_trace": bool(row.trace),
+        "held": row.held(now),
+        "live": row.status not in OVER,
+        "stalled": selectors.is_stalled(now),
+        "now": now,
+    }
+
+
+def _operations(row: CommandEntity, members: list[Row]) -> list[tuple[str, str, str]]:
+    """What may be done to it: address, words, and why not, if it cannot be done now."""
+    over = all(member.command.status in OVER for member in members)
+    fails = S.FAILED in CommandEntity.TRANSITIONS.get(S(row.status or S.NOT_STARTED), ())
+    resumes = row.status in (S.UNKNOWN, S.FAILED_RESTARTED)
+    return [
+        ("command_poll", "Poll now", "" if row.due_at else "no worker will look at it again"),
+        ("command_fail", "Mark failed", "" if fails else "it has failed, or ended"),
+        ("command_resume", "Resume", "" if resumes else "it is neither unknown nor cut off"),
+        ("command_remove", "Remove hierarchy", "" if over else "some of its hierarchy still lives"),
+    ]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _frames(trace: str) -> list[tuple[str, bool]]:
+    """The lines of a trace, and whether each is of the command's own code."""
+    lines, own = [], True
+    for line in trace.splitlines():
+        if frame := _FRAME.match(line):
+            own = not _OTHERS.search(frame[1])
+        elif not line.startswith("    "):
+            own = True
+        lines.append((line, own))
+    return lines
