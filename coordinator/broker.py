@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100  # commands that a worker gets at once
 NEVER = datetime.max.replace(tzinfo=UTC)
-LOOK = 1.0  # seconds between looks at the table if nothing wakes us
+LOOK = 2.0  # seconds between looks at the table if nothing wakes us
 BETWEEN_UPKEEPS = 5.0  # seconds
 AFTER_ERROR = 1.0  # seconds until the database is asked again after it failed
 
@@ -65,6 +65,12 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
             if not found:
                 self._free.release()
         return [found] if found else None
+
+    def enqueue(self, task: str) -> Any:
+        """Store one of django-q2's own tasks."""
+        key = super().enqueue(task)
+        nudge.send()
+        return key
 
     def worker_is_free(self, **_: Any) -> None:
         """A worker has done what it was handed, or has died at it."""
