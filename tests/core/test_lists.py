@@ -227,7 +227,7 @@ class TestPlans:
     @pytest.mark.parametrize(
         ("due", "index"),
         [
-            (upkeep._stale, "job_stale"),
+            (upkeep.stale_jobs, "job_stale"),
             (upkeep._ended_to_clear, "job_ended"),
             (upkeep._lost_to_clear, "job_by_status"),
             (upkeep._to_delete, "job_to_delete"),
