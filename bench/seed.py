@@ -28,7 +28,7 @@ _JOBS = """
     {series}
     SELECT {id}, CASE WHEN i %% 100 < 3 THEN 'STARTED' WHEN i %% 100 < 5 THEN 'ABORTED' ELSE 'FINISHED' END, '',
         {time}, CASE WHEN i %% 100 < 3 THEN NULL ELSE {time} END,
-        'Copy disk ' || i %% 977 || CASE WHEN i %% 500 = 7 THEN ' to omega' ELSE ' to store' END,
+        'Copy disk ' || (i %% 977) || CASE WHEN i %% 500 = 7 THEN ' to omega' ELSE ' to store' END,
         {true}, '', {time}, 'AddExternalJob', {owner} + i %% {owners}, 'bench-' || i, {false}, 2, {time}, 0, 0, 0
     FROM s"""
 _LINKS = """
