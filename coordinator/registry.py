@@ -67,6 +67,8 @@ def _load() -> None:
         if _loaded:
             return
         _loaded = True
+        from coordinator.commands import configured  # noqa: F401 - it registers, so it needs this module
+
         for point in entry_points(group=GROUP):
             try:
                 point.load()

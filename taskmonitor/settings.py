@@ -201,6 +201,30 @@ Q_CLUSTER: dict[str, Any] = {
 COMMAND_LEASE = timedelta(seconds=env.number("TASKMONITOR_LEASE_SECONDS", default=15, least=1, most=3600))
 KEEP_ENDED_COMMANDS_FOR = timedelta(days=env.number("TASKMONITOR_COMMAND_DAYS", default=30))
 
+# Commands that come with it, each only if it is allowed something
+HTTP_HOSTS = env.list("TASKMONITOR_HTTP_HOSTS", default=[])
+if not all(re.fullmatch(r"([a-z\d][a-z\d.-]*|\[[a-f\d:.]+\])(:\d{1,5})?", host) for host in HTTP_HOSTS):
+    raise SystemExit(
+        "TASKMONITOR_HTTP_HOSTS must be names in lower case, perhaps with :port, divided by commas"
+    )
+HTTP_PRIVATE = env.switch("TASKMONITOR_HTTP_PRIVATE")
+
+
+def programs() -> dict[str, str]:
+    """The path of each program that may be run, by the name that commands give it."""
+    found = {}
+    for pair in env.list("TASKMONITOR_PROGRAMS", default=[]):
+        name, _, path = pair.partition("=")
+        if not re.fullmatch(r"[\w.-]+", name) or not path.startswith("/"):
+            raise SystemExit("TASKMONITOR_PROGRAMS must be name=/absolute/path, several divided by commas")
+        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+            raise SystemExit(f"TASKMONITOR_PROGRAMS names {path}, which is not a program that can be run")
+        found[name] = path
+    return found
+
+
+PROGRAMS = programs()
+
 # Who one is
 AUTHENTICATION_BACKENDS = ["taskmonitor.pages.login.PasswordBackend"]
 LOGIN_URL = "login"
