@@ -23,8 +23,10 @@ from django_q.signals import post_execute_in_worker
 from django_q.signing import SignedPackage
 
 from coordinator import nudge
+from coordinator.clock import Clock
 from coordinator.lease import Claim
 from coordinator.models import CommandEntity, lease_from
+from coordinator.recovery import release_what_waits_for_the_clock
 from coordinator.whoami import worker_name
 from taskmonitor.services.transaction import writing
 from taskmonitor.upkeep import stale_jobs
@@ -46,6 +48,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         self._free = get_context("fork").Semaphore(settings.WORKERS)
         self._listener: nudge.Listener | None = None
         self._next_upkeep = 0.0
+        self._clock = Clock(timezone.now())
         post_execute_in_worker.connect(self.worker_is_free, weak=False, dispatch_uid="coordinator.broker")
 
     def dequeue(self) -> list[tuple[Any, str]] | None:
@@ -87,9 +90,12 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
     def _commands(self) -> tuple[Any, str] | None:
         """A batch of due commands, claimed."""
         now = timezone.now()
+        if self._clock.was_set_back(now):
+            release_what_waits_for_the_clock(now)
         if self._next_due() > now:
             return None
-        claims = claim(now, worker=worker_name(os.getppid()), limit=BATCH)
+        lapsed = self._clock.leases_at(now)
+        claims = claim(now, lapsed=lapsed, worker=worker_name(os.getppid()), limit=BATCH)
         if not claims:
             return None
         return None, _package("coordinator.execution.run_batch", claims)
@@ -110,7 +116,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
 
     def _next_due(self) -> datetime:
         """When the next command is due that nobody holds."""
-        free = Q(lease_until=None) | Q(lease_until__lte=timezone.now())
+        free = Q(lease_until=None) | Q(lease_until__lte=self._clock.leases_at(timezone.now()))
         due = CommandEntity.objects.filter(free, due_at__isnull=False).order_by("due_at")
         return due.values_list("due_at", flat=True).first() or NEVER
 
@@ -133,16 +139,18 @@ def _package(function: str, *arguments: Any) -> str:
     )
 
 
-def claim(now: datetime, *, worker: str, limit: int) -> list[Claim]:
+def claim(now: datetime, *, lapsed: datetime | None = None, worker: str, limit: int) -> list[Claim]:
     """Claim commands that are due and that nobody holds, the longest due first: their ids and fencing numbers.
 
-    Of several that claim at once each gets other commands.
+    Whose lease ended before `lapsed`, or before `now`, holds nothing. Of several that claim at once each gets
+    other commands.
     """
     database = connection
     field: Any = CommandEntity._meta.get_field("due_at")
-    instant, until = (field.get_db_prep_save(each, database) for each in (now, lease_from(now)))
+    instants = (now, lapsed or now, lease_from(now))
+    instant, ended, until = (field.get_db_prep_save(each, database) for each in instants)
     with writing(), database.cursor() as cursor:
-        cursor.execute(_claim_sql(database.vendor), [instant, instant, limit, until, until, worker])
+        cursor.execute(_claim_sql(database.vendor), [instant, ended, limit, until, until, worker])
         return [(UUID(str(key)), fence) for key, fence in cursor.fetchall()]
 
 

@@ -13,7 +13,7 @@ from django.db import Error, connections
 from django.utils import timezone
 from django_q.cluster import Sentinel
 
-from coordinator.recovery import release_what_the_dead_held
+from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def run_cluster() -> None:
 def _recover() -> None:
     try:
         release_what_the_dead_held(timezone.now())
+        release_what_waits_for_the_clock(timezone.now())
     except Error as error:  # they lapse by themselves
         logger.warning("What dead workers held cannot be released: %s", str(error).strip())
     finally:

@@ -1,7 +1,7 @@
-"""What a worker that died held is given to others at once, and not only when its lease lapses."""
+"""What would have to wait, and need not: what dead workers held, and what is due by a clock that was set back."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F
 
@@ -10,6 +10,8 @@ from coordinator.models import CommandEntity
 from coordinator.whoami import runs
 
 logger = logging.getLogger(__name__)
+
+SLACK = timedelta(seconds=10)  # a command whose look is so far off is waited for
 
 
 def release_what_the_dead_held(now: datetime) -> int:
@@ -27,4 +29,23 @@ def release_what_the_dead_held(now: datetime) -> int:
             lease_until=None, due_at=now, worker="", fence=F("fence") + 1
         )
     logger.warning("%d commands of %d dead workers are due again", count, len(dead))
+    return count
+
+
+def release_what_waits_for_the_clock(now: datetime) -> int:
+    """Make due what waits for longer than it was put off, for the clock was set back since; how many commands.
+
+    A look too early does no harm. Time-outs of events and lifetimes stay where they are on the clock.
+    """
+    waiting = CommandEntity.objects.filter(due_at__gt=now + SLACK, lease_until=None, waits_for="")
+    delays = waiting.order_by().values_list("poll_delay", flat=True).distinct()
+    with committing("clock"):
+        count = sum(
+            waiting.filter(poll_delay=delay, due_at__gt=now + SLACK + timedelta(seconds=delay)).update(
+                due_at=now
+            )
+            for delay in list(delays)
+        )
+    if count:
+        logger.warning("The clock was set back: %d commands are due again", count)
     return count

@@ -2,12 +2,13 @@
 
 import os
 import subprocess
+from datetime import timedelta
 
 from coordinator.broker import claim
 from coordinator.models import CommandEntity
-from coordinator.recovery import release_what_the_dead_held
+from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
 from coordinator.whoami import machine, runs, worker_name
-from tests.coordinator.commands import Plain
+from tests.coordinator.commands import Plain, Polled, Waiting
 from tests.coordinator.conftest import Engine
 
 
@@ -34,3 +35,14 @@ def test_what_the_dead_held_is_due_at_once_and_what_the_living_hold_is_not(engin
 
 def test_a_machine_has_a_name() -> None:
     assert machine().count("/") == 2
+
+
+def test_what_waits_for_a_clock_that_was_set_back_is_due_at_once(engine: Engine) -> None:
+    polled, waiting = engine.submit(Polled, times=9), engine.submit(Waiting)
+    engine.turn()
+    due = engine.row(waiting).due_at
+    assert release_what_waits_for_the_clock(engine.now) == 0
+    engine.now -= timedelta(hours=1)
+    assert release_what_waits_for_the_clock(engine.now) == 1
+    assert engine.row(polled).due_at == engine.now
+    assert engine.row(waiting).due_at == due

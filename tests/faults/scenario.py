@@ -12,7 +12,7 @@ from coordinator.broker import claim
 from coordinator.executor import Handle, execute_async
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.operators import mark_failed, poll_now, remove_hierarchy, resume
-from coordinator.recovery import release_what_the_dead_held
+from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
 from coordinator.testing import Worker
 from coordinator.whoami import machine
 from taskmonitor.models import SYSTEM
@@ -47,6 +47,7 @@ class Scenario:
         held = claim(self.worker.now, worker=DEAD, limit=2)
         assert len(held) == 2
         release_what_the_dead_held(self.worker.now)
+        release_what_waits_for_the_clock(self.worker.now)
         self.worker.deliver(waiting := self.submit("Waiting"), "news")
         self.told("delivered", waiting)
         self._operate()
