@@ -20,5 +20,9 @@ def make_schedules(*, app_config: Any, **_: Any) -> None:
 
 def run_upkeep() -> str:
     """One pass of upkeep by the clock; what it did, for django-q2's list of results."""
-    report = upkeep.tick(timezone.now())
-    return f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"
+    from coordinator import cleanup  # which a web server, that has schedules too, does not need
+
+    now = timezone.now()
+    report, removed = upkeep.tick(now), cleanup.tick(now)
+    jobs = f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"
+    return f"{jobs}; {len(removed)} commands removed"

@@ -302,6 +302,7 @@ def test_the_command_says_what_it_did() -> None:
         f"  {job.pk}",
         "would be cleared: 0",
         "would be deleted: 0",
+        "would be removed (commands): 0",
     ]
     assert Job.objects.get().status == Status.STARTED
     call_command("upkeep", stdout=StringIO())
@@ -318,4 +319,4 @@ def test_the_workers_run_it_each_minute_unless_an_admin_says_otherwise() -> None
     schedules.update(minutes=5)
     make_schedules(app_config=apps.get_app_config("django_q"))
     assert schedules.get().minutes == 5
-    assert run_upkeep() == "0 lost, 0 cleared, 0 deleted"
+    assert run_upkeep() == "0 lost, 0 cleared, 0 deleted; 0 commands removed"

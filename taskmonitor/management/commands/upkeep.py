@@ -6,18 +6,25 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from coordinator import cleanup
 from taskmonitor import upkeep
 
 
 class Command(BaseCommand):
-    help = "Call stale jobs UNKNOWN, clear and delete old ones; the workers do this each minute."
+    help = "Call stale jobs UNKNOWN, clear and delete old ones, remove old commands; the workers do this each minute."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
-        report = upkeep.tick(timezone.now(), dry_run=dry_run)
-        for verb, ids in (("lost", report.lost), ("cleared", report.cleared), ("deleted", report.deleted)):
+        now = timezone.now()
+        report, removed = upkeep.tick(now, dry_run=dry_run), cleanup.tick(now, dry_run=dry_run)
+        for verb, ids in (
+            ("lost", report.lost),
+            ("cleared", report.cleared),
+            ("deleted", report.deleted),
+            ("removed (commands)", removed),
+        ):
             self.stdout.write(f"{'would be ' if dry_run else ''}{verb}: {len(ids)}")
-            for job_id in ids:
-                self.stdout.write(f"  {job_id}")
+            for key in ids:
+                self.stdout.write(f"  {key}")
