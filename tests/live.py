@@ -81,6 +81,15 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
             process.wait()
 
 
+def plug_in(folder: Path, module: str) -> str:
+    """The PYTHONPATH of a site on which a package is installed whose module registers commands."""
+    about = folder / "tests_plug_in-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tests-plug-in\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[taskmonitor.commands]\ntests = {module}\n")
+    return f"{folder}:{ROOT}"
+
+
 def start(data: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     """`manage.py up` on a free port, its output in files in `data`."""
     data.mkdir(parents=True, exist_ok=True)
