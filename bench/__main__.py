@@ -7,12 +7,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import goals, inject, lists, report, start, streams, tree
+from bench import commands, goals, inject, lists, report, restart, sleepers, start, streams, tree
 from bench.databases import available
 from bench.plan import Plan
 from bench.report import Row
 
-CASES = {"w1": inject, "w2": lists, "w3": tree, "w6": start, "w7": streams}
+CASES = {
+    **{"w1": inject, "w2": lists, "w3": tree, "w4": commands, "w4r": restart, "w5": sleepers},
+    **{"w6": start, "w7": streams},
+}
 REFERENCE = 235  # CPU ms of the same hash on the machine that the goals were made on
 
 
@@ -41,6 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", help=f"of {','.join(CASES)}")
     parser.add_argument("--rounds", type=int, help="interleaved rounds, of which the medians are shown")
     parser.add_argument("--seconds", type=float, help="of each round of W1, and of W6's rest")
+    parser.add_argument("--commands", type=int, help="of each burst of W4")
     parser.add_argument("--databases", help="of sqlite,postgres; BENCH_POSTGRES names the server")
     parser.add_argument(
         "--folder", type=Path, help="where the data lies meanwhile: on the disk to be measured"
@@ -51,10 +55,10 @@ def _arguments() -> argparse.Namespace:
 
 def _plan(given: argparse.Namespace, kinds: tuple[str, ...], folder: Path) -> Plan:
     if given.quick:
-        plan = Plan(kinds, folder, 1, 2.0, (8,), (1_000, 20_000), 20, 3.0, 20)
+        plan = Plan(kinds, folder, 1, 2.0, (8,), (1_000, 20_000), 20, 3.0, 20, 500, 20, (1_000,), 15.0, False)
     else:
         plan = Plan(kinds, folder, 3, 5.0, (1, 8, 32), (1_000, 100_000, 1_000_000), 50, 30.0, 200)
-    return plan.with_(rounds=given.rounds, seconds=given.seconds, idle=given.seconds)
+    return plan.with_(rounds=given.rounds, seconds=given.seconds, idle=given.seconds, commands=given.commands)
 
 
 def _hash_ms() -> float:
@@ -63,4 +67,5 @@ def _hash_ms() -> float:
     return (time.process_time() - begun) * 1000
 
 
-main()
+if __name__ == "__main__":
+    main()

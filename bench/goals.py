@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.report import DJANGO, LIMIT, OURS, Row, ratio
+from bench.systems import DBOS, DJANGO_Q2, PROCRASTINATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ def plain(key: str) -> Callable[[Sequence[Row], Row], float | None]:
     return lambda rows, row: row.figures.get(key)
 
 
+def by(key: str, other: str) -> Callable[[Sequence[Row], Row], float | None]:
+    """One figure of a row by another of it."""
+    return lambda rows, row: row.figures[key] / row.figures[other]
+
+
 EIGHT = "8 clients"
 GOALS = [
     Goal("G1 W1 c8 SQLite, rate of limit", "W1", of("rate", LIMIT), 0.30, True, "sqlite", EIGHT),
@@ -57,6 +63,25 @@ GOALS = [
     Goal("G5 W2 growth to the largest", "W2", plain("growth"), 1.2),
     Goal("G6 W3 read p50 ms", "W3", plain("p50"), 15.0),
     Goal("G6 W3 build s", "W3", plain("build"), 2.0),
+    Goal("G7 W4 SQLite, rate of limit", "W4", of("rate", LIMIT), 0.4, True, "sqlite"),
+    Goal("G7 W4 SQLite, rate of django-q2", "W4", of("rate", DJANGO_Q2), 3.0, True, "sqlite"),
+    Goal("G7 W4 SQLite, rate of DBOS", "W4", of("rate", DBOS), 5.0, True, "sqlite"),
+    Goal("G7 W4 SQLite, CPU ms", "W4", plain("cpu"), 2.5, False, "sqlite"),
+    Goal("G7 W4 SQLite, families at the rate of commands", "W4", by("tree", "rate"), 1.0, True, "sqlite"),
+    Goal("G8 W4 PostgreSQL, rate of limit", "W4", of("rate", LIMIT), 0.5, True, "postgres"),
+    Goal("G8 W4 PostgreSQL, rate of procrastinate", "W4", of("rate", PROCRASTINATE), 1.0, True, "postgres"),
+    Goal("G8 W4 PostgreSQL, rate of DBOS", "W4", of("rate", DBOS), 1.25, True, "postgres"),
+    Goal("G9 W4 start p50 ms", "W4", plain("p50"), 10.0),
+    Goal("G9 W4 start p99 ms", "W4", plain("p99"), 50.0),
+    Goal("G10 W4R never done", "W4R", plain("never"), 0),
+    Goal("G10 W4R done twice", "W4R", plain("twice"), 1),
+    Goal("G10 W4R first start s", "W4R", plain("first"), 1.0),
+    Goal("G10 W4R all done, s more than the work", "W4R", plain("more"), 2.0),
+    Goal("G11 W5 1,000 CPU %", "W5", plain("cpu"), 2.0, False, "sqlite", "1,000"),
+    Goal("G11 W5 10,000 CPU %", "W5", plain("cpu"), 8.0, False, "sqlite", "10,000"),
+    Goal("G11 W5 100,000 CPU %", "W5", plain("cpu"), 40.0, False, "sqlite", "100,000"),
+    Goal("G11 W5 polls done %", "W5", plain("done"), 99.9, True),
+    Goal("G11 W5 gap p99 s", "W5", plain("p99"), 11.0),
     Goal("G12 W6 first 200 s", "W6", plain("first"), 1.0),
     Goal("G12 W6 idle PSS MB", "W6", plain("pss"), 120),
     Goal("G12 W6 idle CPU %", "W6", plain("cpu"), 0.5),

@@ -24,6 +24,11 @@ class Plan:
     reads: int  # of one list or tree in a round
     idle: float  # seconds that W6 watches a server at rest
     changes: int  # of W7
+    commands: int = 5_000  # of W4; a fifth as many of W4R
+    paced: int = 100
+    sleepers: tuple[int, ...] = (1_000, 10_000, 100_000)
+    watched: float = 60.0  # seconds that W5 watches them
+    peers: bool = True  # of W4 and W4R
 
     def with_(self, **given: Any) -> "Plan":
         """The same but for what is given; None gives nothing."""

@@ -1,7 +1,9 @@
 """What processes cost, as Linux counts it in /proc."""
 
 import os
+import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,14 @@ def tree(root: int) -> set[int]:
         found.add(pid := waiting.pop())
         waiting += children.get(pid, [])
     return found
+
+
+def kill(root: int) -> None:
+    """kill -9 of the process and then of its descendants, so that it cannot start any anew."""
+    found = tree(root)
+    for pid in (root, *(found - {root})):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def cpu(pids: Iterable[int]) -> float:

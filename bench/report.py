@@ -16,7 +16,7 @@ class Row:
     case: str
     database: str
     situation: str
-    target: str  # begins with ours, django or limit
+    target: str  # begins with ours, or is another
     figures: Figures
 
 
@@ -28,6 +28,7 @@ class Table:
     title: str
     columns: Mapping[str, str]
     key: str
+    floors: Sequence[str] = (LIMIT, DJANGO)
 
 
 def medians(rounds: Sequence[Figures]) -> Figures:
@@ -64,10 +65,10 @@ def _of(rows: Iterable[Row], case: str) -> list[Row]:
 
 
 def _table(shown: list[Row], table: Table, rows: Sequence[Row]) -> str:
-    heads = ["database", "", "target", *table.columns.values(), "of limit", "of django"]
+    heads = ["database", "", "target", *table.columns.values(), *(f"of {floor}" for floor in table.floors)]
     lines = [_line(heads), _line(["---"] * 3 + ["---:"] * (len(heads) - 3))]
     for row in shown:
-        ratios = [ratio(rows, row, table.key, floor) for floor in (LIMIT, DJANGO)]
+        ratios = [ratio(rows, row, table.key, floor) for floor in table.floors]
         figures = [_number(row.figures.get(key)) for key in table.columns]
         lines.append(
             _line([row.database, row.situation, row.target, *figures, *(_number(one) for one in ratios)])
