@@ -17,16 +17,19 @@ class Plugin:
     username: str
     password: str
 
-    def post(self, path: str, **body: Any) -> dict[str, Any]:
+    def post(self, path: str, collection: str = "jobs", **body: Any) -> dict[str, Any]:
         credentials = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         headers = {
             "Authorization": f"Basic {credentials}",
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        request = Request(f"{self.site.url}/api/jobs{path}", json.dumps(body).encode(), headers)
+        request = Request(f"{self.site.url}/api/{collection}{path}", json.dumps(body).encode(), headers)
         with urlopen(request) as answer:
             return dict(json.load(answer))
+
+    def command(self, kind: str, **parameters: Any) -> str:
+        return str(self.post("", "commands", type=kind, parameters=parameters)["id"])
 
     def job(self, description: str, **fields: Any) -> str:
         return str(self.post("", description=description, **fields)["id"])
