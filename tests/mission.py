@@ -119,10 +119,11 @@ STATEMENTS = {
         "D13": "UNKNOWN comes of a job's own limits alone, and passes with a sign of life",
         "D14": "Cleared work leaves the lists, stays reachable, and is deleted by retention",
         "D15": "What is missing is 404, always",
+        "D16": "The job and step to attach to are named in either way, as query or matrix parameter",
+        "D17": "Capabilities describe the commands",
         "D25": "Who sees what: one's own, or all with a role; the rest is 404",
     },
 }
-NEEDS_COMMANDS = {"S3", "S11", "S12", "S13", "S17", "S18", "S36", "S38", "S39"}
 LATER = {
     "S78 to S127": "the command coordinator: commands that survive a restart",
     "S128 to S139": "rollback by opposite commands",
@@ -196,8 +197,6 @@ def _proved(number: str, proved: dict[str, list[tuple[str, str]]]) -> str:
         f"[{file.removeprefix('tests/')}](../{file}): {', '.join(dict.fromkeys(tests))}"
         for file, tests in files.items()
     ]
-    if number in NEEDS_COMMANDS:
-        told.append("the rest comes with commands" if told else "comes with commands")
     return "<br>".join(told)
 
 

@@ -82,7 +82,7 @@ def one(caller: Caller, told: dict[str, Any]) -> dict[str, Any]:
     return read(caller.get(told["href"]))
 
 
-@pytest.mark.mission("S3", "S13", "S112")
+@pytest.mark.mission("S13", "S112")
 def test_a_command_is_accepted_run_and_read(ops: Caller, worker: Worker) -> None:
     answer = ops.post("commands", "command", {"type": "Plain", "parameters": {"word": "abc", "times": 3}})
     assert answer.status_code == 202
@@ -205,6 +205,19 @@ def test_a_command_is_shown_where_it_was_told_to_and_does_not_end_that(
     job.refresh_from_db()
     assert (shown.status, job.status) == ("FINISHED", "STARTED")
     assert (job.steps.count(), Job.objects.count()) == (2, 1)
+
+
+@pytest.mark.mission("S3")
+def test_steps_of_plug_ins_and_of_commands_are_siblings(ops: Caller, worker: Worker) -> None:
+    job = make_job(make_actor(ops.user), now=worker.now)
+    for _ in range(2):
+        make_step(job, now=worker.now)
+        run(ops, "Plain", f"commands?job_id={job.pk}")
+    told = read(ops.get(f"jobs/{job.pk}/steps"))["step"]
+    assert [(step["number"], step["external"]) for step in told] == [
+        ("0", "true"), ("1", "false"), ("2", "true"), ("3", "false"),
+    ]  # fmt: skip
+    assert {step["parent_job"]["id"] for step in told} == {str(job.pk)}
 
 
 @pytest.mark.mission("S18")
