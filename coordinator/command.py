@@ -206,7 +206,7 @@ class Command(Generic[P, R]):
 
     def add_child(self, command: type[Command[Any, Any]], parameters: BaseModel) -> None:
         """Have a child command run. It is stored in one transaction with what the present call leads to."""
-        self.planned.append((command, parameters))
+        self.planned.append((command, parameters.model_copy(deep=True)))
 
     def children(self) -> Sequence[Child]:
         """The child commands stored so far, in their order."""

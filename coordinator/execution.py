@@ -27,7 +27,7 @@ from coordinator.lease import Claim, Lease, Superseded
 from coordinator.limits import limits, time_limit
 from coordinator.models import SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
-from coordinator.rebuild import Unbuildable, children_of, rebuild
+from coordinator.rebuild import Unbuildable, children_of, parsed, rebuild
 from coordinator.secrets import stored
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
@@ -90,18 +90,16 @@ class Run(Engine):
         with _unless_superseded():
             try:
                 self.command = rebuild(self.row)
-            except Unbuildable as error:
-                self._quarantine(str(error))
-                return
-            self.command.engine = self
-            try:
+                self.command.engine = self
                 while self._act():
                     pass
-            except (Superseded, Error):
+            except (Superseded, InterfaceError, OperationalError):
                 raise
-            except Exception as error:
+            except Unbuildable as error:
+                self._quarantine(str(error))
+            except BaseException as error:
                 logger.exception("Command id=%s cannot go on", self.row.pk)
-                self._quarantine(f"It cannot go on: {type(error).__name__}: {error}")
+                self._quarantine(f"It cannot go on: {_named(error)}")
 
     # What a command may ask of its engine
 
@@ -176,8 +174,10 @@ class Run(Engine):
         return self._answered(answer, trace, polls=self.row.polls + 1)
 
     def _hear(self) -> bool:
-        data = self.row.event
-        answer, trace = self._guarded(lambda: self._callback.on_event(self.command, self._child_ids(), data))
+        event: Any = self.row.event
+        answer, trace = self._guarded(
+            lambda: self._callback.on_event(self.command, self._child_ids(), event["data"])
+        )
         return self._answered(answer, trace, event=None, waits_for="")
 
     def _end(self) -> bool:
@@ -220,13 +220,14 @@ class Run(Engine):
 
     def _answered(self, answer: Answer | None, trace: str, **fields: Any) -> bool:
         if isinstance(answer, Succeeded):
-            return self._settled(S.SUCCEEDED, "", result=answer.result or self.command.result, **fields)
+            return self._settled(S.SUCCEEDED, "", **fields)
         if isinstance(answer, Failed):
             return self._settled(S.FAILED, answer.reason, trace=trace, **fields)
         if isinstance(answer, WaitFor):
             has_come = fields.get("event", self.row.event) is not None
             due = self.clock() + (timedelta(0) if has_come else answer.timeout)
-            self._goes_on(due, waits_for=answer.event[:100], poll_delay=0, **fields)
+            fields |= {"waits_for": legible(answer.event)[:100], "poll_delay": 0}
+            self._goes_on(due, **fields)
             return False
         first = "executed" in fields
         advanced = self.command.stage != self.row.stage
@@ -259,13 +260,11 @@ class Run(Engine):
         error: str,
         *,
         trace: str = "",
-        result: BaseModel | None = None,
         **fields: Any,
     ) -> bool:
         """The work is over. If nothing is left to do the command has ended with that."""
-        if result is not None:
-            self.command.result = result
-            fields |= _result(result)
+        if status == S.SUCCEEDED and self.command.result is not None:
+            fields |= _result(self.command.result)
         self.command.status = status
         if type(self._callback) is Callback and not self.row.children:
             ended = S.ENDED_SUCCESSFULLY if status == S.SUCCEEDED else S.ENDED_WITH_FAILURE
@@ -322,7 +321,7 @@ class Run(Engine):
         """Nothing can be done with it until somebody has mended what is wrong; an admin may resume it then."""
         now, row = self.clock(), self.row
         with committing("quarantine"):
-            self.lease.release(None, status=S.UNKNOWN, error=reason)
+            self.lease.release(None, status=S.UNKNOWN, error=legible(reason[:10_000]))
             _wake_parent(row, now)
         logger.error("Command id=%s is UNKNOWN: %s", row.pk, reason)
 
@@ -341,7 +340,7 @@ class Run(Engine):
         """
         try:
             with time_limit(self.command.time_limit):
-                return call(), ""
+                return self._checked(call()), ""
         except Superseded:
             raise
         except TaskMonitorError as error:
@@ -350,8 +349,22 @@ class Run(Engine):
             if isinstance(error, InterfaceError | OperationalError) and not _database_answers():
                 raise
             self.command.planned.clear()
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Failed(reason[:10_000]), legible(traceback.format_exc()[-50_000:])
+            return Failed(_named(error)[:10_000]), legible(traceback.format_exc()[-50_000:])
+
+    def _checked(self, answer: object) -> Answer | None:
+        """The answer, if it is one, and if what comes with it can be stored and rebuilt; else TypeError or Invalid."""
+        command = self.command
+        if answer is not None and not isinstance(answer, Answer):
+            raise TypeError(f"{answer!r} is no answer to a poll.")
+        if isinstance(answer, Succeeded) and answer.result is not None:
+            command.result = answer.result
+        if command.result is not None:
+            command.result = parsed("result", command.result_class, command.result)
+        command.planned = [
+            (kind, parsed(kind.__name__, kind.parameters_class, parameters))
+            for kind, parameters in command.planned
+        ]
+        return answer
 
     def _commit(self, name: str, write: Callable[[OwnWork | None], None]) -> None:
         """Commit what a call of the command led to; anew if the database goes away, for as long as a lease lasts.
@@ -359,12 +372,14 @@ class Run(Engine):
         If only the answer to a commit was lost, the next try finds the row changed, and is Superseded.
         """
         deadline = monotonic() + settings.COMMAND_LEASE.total_seconds()
+        before = vars(self.row).copy()
         while True:
             try:
                 with self._committing(name) as work:
                     write(work)
                 return
             except (InterfaceError, OperationalError) as error:
+                vars(self.row).update(before)
                 if monotonic() > deadline:
                     raise
                 logger.warning("Command id=%s is not written yet: %s", self.row.pk, str(error).strip())
@@ -373,8 +388,7 @@ class Run(Engine):
 
     @contextmanager
     def _committing(self, name: str) -> Iterator[OwnWork | None]:
-        job_id = self.row.job_id if self.row.step_id else None
-        with committing(name, job_id=job_id, now=self.clock()) as work:
+        with committing(name, job_id=self.row.job_id, now=self.clock()) as work:
             yield work
 
     def _child_ids(self) -> list[UUID]:
@@ -389,6 +403,15 @@ class Run(Engine):
 
 def _database_answers() -> bool:
     return connection.connection is not None and connection.is_usable()
+
+
+def _named(error: BaseException) -> str:
+    """The error's class and what it says, if it can."""
+    try:
+        says = f": {error}" if str(error) else ""
+    except BaseException:  # noqa: BLE001 - it is a command's own
+        says = ""
+    return f"{type(error).__name__}{says}"
 
 
 def _result(result: BaseModel) -> dict[str, Any]:

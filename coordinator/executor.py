@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
+from django.db import DataError, IntegrityError
 from pydantic import BaseModel
 
 from coordinator import nudge, registry
@@ -96,12 +97,18 @@ def execute_async(
 
 
 def deliver(command_id: UUID, data: Any, *, now: datetime) -> None:
-    """Tell a live command of the event that it waits for, or will wait for. Conflict if it has ended, or has another to handle."""
-    with committing("deliver"):
-        live = CommandEntity.objects.filter(pk=command_id, ended_at=None, event__isnull=True)
-        if not live.update(event=data, due_at=now):
-            raise Conflict(f"Command {command_id} has ended, or has not yet handled its last event.")
-        nudge.send()
+    """Tell a live command of the event that it waits for, or will wait for.
+
+    Conflict if it has ended or was set aside, or has another event to handle; Invalid for `data` that is no JSON.
+    """
+    try:
+        with committing("deliver"):
+            live = CommandEntity.objects.filter(pk=command_id, due_at__isnull=False, event__isnull=True)
+            if not live.update(event={"data": data}, due_at=now):
+                raise Conflict(f"Command {command_id} has ended, or has not yet handled its last event.")
+            nudge.send()
+    except (TypeError, DataError, IntegrityError):
+        raise Invalid("data", "cannot be kept as JSON.") from None
 
 
 def _checked(context: Context, kind: type[Command[Any, Any]], actor: Actor) -> Context:

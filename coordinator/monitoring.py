@@ -50,9 +50,9 @@ def show(command: Command[Any, Any], *, actor: Actor, now: datetime) -> Place:
 
 
 def show_child(command: Command[Any, Any], work: OwnWork | None) -> Place:
-    """Show a child command under its parent's step, `command.context.step_id`."""
+    """Show a child command under its parent's step, `command.context.step_id`; that step is none of its own."""
     if work is None or not command.monitored:
-        return Place(command.context.job_id, command.context.step_id)
+        return Place(command.context.job_id)
     return Place(work.job.pk, _executing(work, command.description, command.context.step_id))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from coordinator import registry, secrets
 from coordinator.command import Child, Command, Context
@@ -20,9 +21,16 @@ class Unbuildable(Exception):
 def rebuild(row: CommandEntity) -> Command[Any, Any]:
     """The command as it was stored, or Unbuildable."""
     try:
-        kind = registry.get(row.command_type)
+        return _built(registry.get(row.command_type), row)
     except NotFound:
         raise Unbuildable(f"There is no command named {row.command_type}.") from None
+    except Unbuildable:
+        raise
+    except Exception as error:
+        raise Unbuildable(f"It cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _built(kind: type[Command[Any, Any]], row: CommandEntity) -> Command[Any, Any]:
     parameters = _model(kind.parameters_class, row.command_params_class, row.command_parameters)
     command = kind(row.command_id, parameters, context_of(row))
     command.status = CommandStatus(row.status or CommandStatus.NOT_STARTED)
@@ -63,13 +71,15 @@ def shown_result(row: CommandEntity) -> Any:
 
 
 def parsed(field: str, kind: type[BaseModel], value: object) -> BaseModel:
-    """Parameters as somebody gave them, or Invalid that names the first wrong one below `field`."""
+    """Parameters as somebody gave them, such that they can be rebuilt; or Invalid that names the first wrong one below `field`."""
     try:
-        return kind.model_validate(value)
+        return kind.model_validate_json(secrets.stored(kind.model_validate(value)))
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join([field, *(str(part) for part in first["loc"])])
         raise Invalid(path, f"{first['msg'][:1].lower()}{first['msg'][1:]}.") from None
+    except (PydanticSerializationError, UnicodeError):
+        raise Invalid(field, "cannot be written as JSON.") from None
 
 
 def _child(row: CommandEntity) -> Child:

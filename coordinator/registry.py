@@ -23,7 +23,7 @@ def register(name: str | None = None, **attributes: Any) -> Callable[[C], C]:
     """Make a command known under `name`, its class's own if not given; `attributes` are set on the class.
 
     The name is what is stored of it, so it must stay the same from release to release. Without a callback
-    of its own it gets one that polls if it has `poll`, else one whose methods do nothing.
+    of its own it gets one that polls if it has `poll` or `on_event`, else one whose methods do nothing.
     """
 
     def decorator(command: C) -> C:
@@ -82,6 +82,6 @@ def _fitting(command: type[Command[Any, Any]]) -> type[Callback]:
 
     if writes("perform_next_operation"):
         return SerialChildrenCallback
-    if writes("poll"):
+    if writes("poll") or writes("on_event"):
         return PollingCallback
     return ChildrenCallback if writes("end_successfully") or writes("end_with_failure") else Callback

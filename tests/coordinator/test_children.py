@@ -1,0 +1,99 @@
+"""Parents and their child commands."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from coordinator import execution
+from coordinator.command import Command
+from coordinator.lease import Lease
+from coordinator.models import CommandEntity, CommandStatus
+from coordinator.registry import register
+from taskmonitor.models import Job
+from tests.coordinator.commands import Ending, Family, Logging, Plain, Quiet, Word
+from tests.coordinator.conftest import Engine
+from tests.coordinator.test_execution import steps
+
+
+@register()
+class Generations(Command[Word, Word]):
+    """Have one child, and after it another."""
+
+    def execute(self) -> Any:
+        self.add_child(Plain, Word(word="first"))
+
+    def perform_next_operation(self, completed: int) -> bool:
+        if completed < 3:
+            self.add_child(Plain, Word(word=f"child{completed}"))
+        return completed < 3
+
+
+def test_children_whose_commit_failed_once_keep_their_places(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "AFTER_ERROR", 0)
+    monkeypatch.setattr(execution.connection, "close", lambda: None)  # it is the test's own
+    release, failures = Lease.release, [OperationalError("gone")]
+
+    def fail_once(lease: Lease, *arguments: Any, **fields: Any) -> None:
+        release(lease, *arguments, **fields)
+        if failures and fields.get("children"):
+            raise failures.pop()
+
+    monkeypatch.setattr(Lease, "release", fail_once)
+    handle = engine.submit(Generations)
+    engine.run()
+    assert not failures
+    children = CommandEntity.objects.filter(parent_command_id=handle.command_id)
+    assert list(children.order_by("position").values_list("position", flat=True)) == [0, 1, 2]
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+
+
+@register()
+class Discreet(Ending):
+    """Have children that nobody is shown, the second of which has one that is."""
+
+    def execute(self) -> Any:
+        self.add_child(Quiet, Word(fail_in="execute"))
+        self.add_child(Hidden, Word())
+
+
+@register(monitored=False)
+class Hidden(Logging):
+    """Have a child that is shown."""
+
+    def execute(self) -> Any:
+        self.add_child(Plain, Word(word="grandchild"))
+
+
+def test_a_child_that_is_not_shown_ends_nothing_of_its_parents(engine: Engine) -> None:
+    engine.submit(Discreet)
+    engine.turn()
+    engine.turn()
+    job = Job.objects.get()
+    assert ("EXECUTING", "STARTED", 0) in steps(job)
+    engine.run()
+    assert job.steps.filter(description="Say a word.", status="FINISHED").exists()
+    job.refresh_from_db()
+    assert (job.status, job.steps_open) == ("FAILED", 0)
+
+
+def test_a_poison_row_hurts_nobody_else(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of children that cannot be stored must not stop the batch that the parent is in."""
+    parent, after = engine.submit(Family, times=2), engine.submit(Plain, word="after")
+    CommandEntity.objects.bulk_create(
+        [
+            CommandEntity(
+                command_type="Plain",
+                parent_command_id=parent.command_id,
+                position=1,
+                created_at=engine.now,
+                status=CommandStatus.ENDED_SUCCESSFULLY,
+            )
+        ]
+    )
+    engine.turn()
+    assert after.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert parent.status == CommandStatus.UNKNOWN
+    assert "IntegrityError" in engine.row(parent).error

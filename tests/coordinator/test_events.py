@@ -1,0 +1,91 @@
+"""Events that commands wait for."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from coordinator.command import Answer, Command, Succeeded, WaitFor
+from coordinator.executor import deliver
+from coordinator.models import CommandEntity, CommandStatus
+from coordinator.registry import register
+from taskmonitor.errors import Conflict, Invalid
+from tests.coordinator.commands import LOG, Ending, Length, Waiting, Word
+from tests.coordinator.conftest import Engine
+
+
+@register()
+class Twice(Ending):
+    """Wait for two events, one after the other."""
+
+    def execute(self) -> Any:
+        return WaitFor("first")
+
+    def on_event(self, data: Any) -> Answer:
+        self.note(f"event {data}")
+        return WaitFor("second") if data == "one" else Succeeded(Length(letters=2))
+
+
+@register(monitored=False)
+class Patient(Command[Word, Length]):
+    """Wait for an event, and do nothing else."""
+
+    def execute(self) -> Any:
+        return WaitFor("news", timeout=timedelta(minutes=1))
+
+    def on_event(self, data: Any) -> Answer:
+        LOG.append(f"event {data}")
+        return Succeeded(Length(letters=1))
+
+    def end_successfully(self) -> None:
+        LOG.append("end")
+
+
+def test_an_event_may_lead_to_the_next_waiting(engine: Engine) -> None:
+    handle = engine.submit(Twice)
+    engine.turn()
+    engine.deliver(handle, "one")
+    engine.turn()
+    row = engine.row(handle)
+    assert (row.waits_for, row.event, row.status) == ("second", None, "ACTIVE"), row.error
+    engine.deliver(handle, "two")
+    engine.turn()
+    assert handle.result() == Length(letters=2)
+    assert LOG == ["event one hello", "event two hello", "end_successfully hello"]
+
+
+def test_an_event_may_come_without_data(engine: Engine) -> None:
+    handle = engine.submit(Patient)
+    engine.turn()
+    engine.deliver(handle)
+    engine.turn()
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert LOG == ["event None", "end"]
+
+
+def test_that_an_event_did_not_come_is_no_success(engine: Engine) -> None:
+    handle = engine.submit(Patient)
+    engine.turn()
+    engine.turn(61)
+    assert handle.status == CommandStatus.ACTIVE
+    engine.deliver(handle, "late")
+    engine.turn()
+    assert LOG == ["event late", "end"]
+
+
+@pytest.mark.parametrize("data", [{1, 2}, float("nan")], ids=["a set", "not a number"])
+def test_data_that_is_no_json_is_refused(engine: Engine, data: Any) -> None:
+    handle = engine.submit(Waiting)
+    with pytest.raises(Invalid):
+        engine.deliver(handle, data)
+    assert engine.row(handle).event is None
+
+
+def test_what_is_set_aside_hears_of_no_event(engine: Engine) -> None:
+    handle = engine.submit(Waiting)
+    CommandEntity.objects.update(command_type="gone")
+    engine.turn()
+    assert handle.status == CommandStatus.UNKNOWN
+    with pytest.raises(Conflict):
+        deliver(handle.command_id, "news", now=engine.now)
+    assert engine.turn() == 0
