@@ -112,6 +112,15 @@ class ApiView(APIView):
         pieces = self._json(name, found) if kind == "application/json" else _xml(root, name, found)
         return StreamingHttpResponse(pieces, content_type=f"{kind}; charset=utf-8")
 
+    def written(self, root: str, name: str, members: list[str]) -> HttpResponse:
+        """A collection of members that are written already."""
+        kind = self.request.accepted_renderer.media_type
+        if kind == "application/json":
+            text = f'{{"{name}":[{",".join(members)}]}}'
+        else:
+            text = DECLARATION + (f"<{root}>{''.join(members)}</{root}>" if members else f"<{root}/>")
+        return HttpResponse(text, content_type=f"{kind}; charset=utf-8")
+
     def _json(self, name: str, found: Iterator[list[Members]]) -> Iterator[str]:
         before = f'{{"{name}":['
         for members in found:

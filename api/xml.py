@@ -49,25 +49,28 @@ def element(name: str, value: Any) -> str:
         head, inner = name, ""
         for key, member in value.items():
             if attribute := _heads[key]:
-                text = str(member)
-                head += f'{attribute}{text if _plain(text) else _IN_ATTRIBUTE.sub(_escaped, text)}"'
+                said = str(member)
+                head += f'{attribute}{said if _plain(said) else _IN_ATTRIBUTE.sub(_escaped, said)}"'
             elif isinstance(member, str):
-                text = member if _plain(member) else _IN_TEXT.sub(_escaped, member)
-                inner += text if key == "#text" else f"<{key}>{text}</{key}>"
+                said = member if _plain(member) else _IN_TEXT.sub(_escaped, member)
+                inner += said if key == "#text" else f"<{key}>{said}</{key}>"
             elif member is not None:
                 inner += element(key, member)
         return f"<{head}>{inner}</{name}>" if inner else f"<{head}/>"
-    if isinstance(value, str):
-        return f"<{name}>{_IN_TEXT.sub(_escaped, value)}</{name}>"
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return f"<{name}>true</{name}>" if value else f"<{name}>false</{name}>"
-    if isinstance(value, datetime):
-        return f"<{name}>{instant(value)}</{name}>"
     if isinstance(value, list | Iterator):
         return "".join([element(name, one) for one in value])
-    return f"<{name}>{value}</{name}>"
+    return f"<{name}>{text(value)}</{name}>"
+
+
+def text(value: Any) -> str:
+    """What stands between an element's tags for a single value."""
+    if isinstance(value, str):
+        return value if _plain(value) else _IN_TEXT.sub(_escaped, value)
+    if isinstance(value, datetime):
+        return instant(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class XMLRenderer(BaseXMLRenderer):  # type: ignore[misc]

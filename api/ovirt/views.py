@@ -6,11 +6,12 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.ovirt.dialects import DIALECTS, Dialect
+from api.ovirt.forms import writer
 from api.ovirt.inputs import end_fields, job_fields, members, progress_fields, step_fields, step_type, truth
 from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
 from api.views import ApiView, once
@@ -239,13 +240,14 @@ class Progress(OvirtView):
 class Steps(OvirtView):
     """All steps of a job, of every depth, each parent before its sub-steps."""
 
-    def get(self, request: Request, job_id: UUID) -> Response:
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
         """List the steps of a job."""
         follows, limit = self.follows("job", "parent_step"), self.whole("max")
         job = selected.job(job_id, self.actor)
         found = tree.steps(job)[:limit]
-        spelled = self.steps(found, job, follows) if follows else self.spelled(found)
-        return Response(Document("steps", {"step": spelled}))
+        if follows:
+            return Response(Document("steps", {"step": self.steps(found, job, follows)}))
+        return self.written("steps", "step", writer(self.wire).write(found))
 
     @once
     def post(self, request: Request, job_id: UUID) -> Response:
