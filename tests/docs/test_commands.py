@@ -144,7 +144,7 @@ def test_work_that_goes_on_elsewhere(acme: dict[str, Any]) -> None:
     worker.run()
     assert good.result() == Disk(name="one")
     assert worker.row(bad).error == "no room"
-    assert acme["storage"].keys == [str(good.command_id), str(bad.command_id)]
+    assert set(acme["storage"].keys) == {str(good.command_id), str(bad.command_id)}
 
 
 def test_children(acme: dict[str, Any], tmp_path: Path) -> None:
