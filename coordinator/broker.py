@@ -80,11 +80,14 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         self._free.release()
 
     def _task(self) -> tuple[Any, str] | None:
-        """One of django-q2's own tasks, if one is due."""
-        now = timezone.now()
-        due = OrmQ.objects.filter(key=self.list_key, lock__lt=now).order_by("lock").first()
-        if due and OrmQ.objects.filter(pk=due.pk, lock=due.lock).update(lock=self.timeout(due)):
-            return due.pk, due.payload
+        """One of django-q2's own tasks, if one is due; what cannot be read is dropped, for it would never be done."""
+        waiting = OrmQ.objects.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock")
+        while due := waiting.first():
+            if not OrmQ.objects.filter(pk=due.pk, lock=due.lock).update(lock=self.timeout(due)):
+                continue
+            if _can_be_read(due.payload):
+                return due.pk, due.payload
+            due.delete()
         return None
 
     def _commands(self) -> tuple[Any, str] | None:
@@ -119,6 +122,15 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         free = Q(lease_until=None) | Q(lease_until__lte=self._clock.leases_at(timezone.now()))
         due = CommandEntity.objects.filter(free, due_at__isnull=False).order_by("due_at")
         return due.values_list("due_at", flat=True).first() or NEVER
+
+
+def _can_be_read(payload: str) -> bool:
+    try:
+        SignedPackage.loads(payload)
+    except Exception:
+        logger.exception("A task cannot be read, and is dropped")
+        return False
+    return True
 
 
 def _package(function: str, *arguments: Any) -> str:

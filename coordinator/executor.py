@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from coordinator import nudge, registry
 from coordinator.command import Command, Context
 from coordinator.commits import committing
-from coordinator.models import ENDED, CommandEntity, CommandStatus
+from coordinator.models import OVER, CommandEntity, CommandStatus
 from coordinator.rebuild import parsed, rebuild
-from coordinator.repository import get_command_status
+from coordinator.repository import get_command_entity, get_command_status
 from coordinator.submission import store
-from taskmonitor.errors import Conflict, Invalid, NotAllowed, TaskMonitorError
+from taskmonitor.errors import Conflict, Invalid, NotAllowed, NotFound, TaskMonitorError
 from taskmonitor.models import SYSTEM, Actor
 from taskmonitor.services import jobs
 
@@ -42,33 +42,42 @@ class Handle:
         return get_command_status(self.command_id)
 
     def done(self) -> bool:
-        """Whether it has ended, or was set aside as UNKNOWN."""
-        return self._over() is not None
+        """Whether it has ended, was set aside as UNKNOWN, or is gone."""
+        return self.status in OVER
 
     def result(self, timeout: float | None = None) -> BaseModel | None:
-        """What the command returned, once it has ended. TimeoutError after `timeout` seconds; CommandFailed if it failed."""
+        """What the command returned, once it has ended.
+
+        TimeoutError after `timeout` seconds; CommandFailed if it failed; NotFound if it is not stored any more.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         look = FIRST_LOOK
-        while (row := self._over()) is None:
-            if deadline is not None and time.monotonic() + look > deadline:
+        while not self.done():
+            left = look if deadline is None else deadline - time.monotonic()
+            if left <= 0:
                 raise TimeoutError(f"Command {self.command_id} has not ended within {timeout} s.")
-            time.sleep(look)
+            time.sleep(min(look, left))
             look = min(look * 2, LONGEST_LOOK)
-        return _result(row)
+        return self._result()
 
     def __await__(self) -> Generator[Any, None, BaseModel | None]:
         return self._wait().__await__()
 
     async def _wait(self) -> BaseModel | None:
         look = FIRST_LOOK
-        while (row := await sync_to_async(self._over)()) is None:
+        while not await sync_to_async(self.done)():
             await asyncio.sleep(look)
             look = min(look * 2, LONGEST_LOOK)
-        return await sync_to_async(_result)(row)
+        return await sync_to_async(self._result)()
 
-    def _over(self) -> CommandEntity | None:
-        over = (*ENDED, CommandStatus.UNKNOWN)
-        return CommandEntity.objects.filter(pk=self.command_id, status__in=over).first()
+    def _result(self) -> BaseModel | None:
+        row = get_command_entity(self.command_id)
+        if row is None:
+            raise NotFound("Command", self.command_id)
+        if row.status != CommandStatus.ENDED_SUCCESSFULLY:
+            raise CommandFailed(row.error)
+        result: BaseModel | None = rebuild(row).result
+        return result
 
 
 def execute_async(
@@ -119,10 +128,3 @@ def _checked(context: Context, kind: type[Command[Any, Any]], actor: Actor) -> C
         raise Invalid("job_id", f"{kind.name} is not monitored, so no job can show it.")
     correlation_id = jobs.correlation(context.correlation_id or None)
     return replace(context, user_id=actor.user_id, correlation_id=correlation_id)
-
-
-def _result(row: CommandEntity) -> BaseModel | None:
-    if row.status != CommandStatus.ENDED_SUCCESSFULLY:
-        raise CommandFailed(row.error)
-    result: BaseModel | None = rebuild(row).result
-    return result

@@ -4,6 +4,7 @@ On SQLite all processes share a data folder, and a byte in each listener's pipe 
 PostgreSQL it is a NOTIFY, which also reaches other hosts.
 """
 
+import errno
 import os
 import select
 from contextlib import suppress
@@ -38,10 +39,11 @@ class Bell:
     def __init__(self) -> None:
         folder = _folder()
         folder.mkdir(exist_ok=True)
-        path = folder / str(os.getpid())
+        path = folder.with_name(f"bell-{os.getpid()}")
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
         self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # held for writing too, so that it never ends
+        path.rename(folder / str(os.getpid()))  # only now, or it might be taken for a dead one's and removed
 
     def wait(self, seconds: float) -> None:
         if select.select([self._pipe], [], [], seconds)[0]:
@@ -84,11 +86,18 @@ def _notify() -> None:
 
 def _ring() -> None:
     for path in _folder().glob("*"):
-        try:
-            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # its process is gone
-            path.unlink(missing_ok=True)
-            continue
-        with suppress(BlockingIOError):  # it is full of hints
-            os.write(pipe, b"!")
+        with suppress(OSError):  # it is full of hints, or its process died just now
+            _ring_at(path)
+
+
+def _ring_at(path: Path) -> None:
+    try:
+        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # its process is gone
+            path.unlink()
+        return
+    try:
+        os.write(pipe, b"!")
+    finally:
         os.close(pipe)
