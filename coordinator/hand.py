@@ -4,7 +4,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Lock, Thread
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from coordinator.lease import Lease, Superseded, release_polled
 logger = logging.getLogger(__name__)
 
 SLICE = 1.0  # seconds after which a worker gives back what it has not begun
+TOGETHER = 0.05  # of their delay: polls due within it are due at once, for many cost little more than one
 
 
 class Hand:
@@ -49,7 +50,7 @@ class Hand:
             now = self._clock()
             with committing("polls"):
                 for seconds, leases in polled.items():
-                    release_polled(leases, due_at=now + timedelta(seconds=seconds), poll_delay=seconds)
+                    release_polled(leases, due_at=_due(now, seconds), poll_delay=seconds)
 
     def give_back(self) -> None:
         """Let others have what was not begun."""
@@ -103,6 +104,12 @@ class Hand:
                     return
         finally:
             connection.close()
+
+
+def _due(now: datetime, delay: int) -> datetime:
+    """When to poll again: after the delay, or so little sooner that others are due at the same instant."""
+    slot, due = delay * TOGETHER, now + timedelta(seconds=delay)
+    return datetime.fromtimestamp(due.timestamp() // slot * slot, UTC)
 
 
 @contextmanager
