@@ -4,7 +4,7 @@ import time
 from itertools import pairwise
 
 from bench.plan import Plan
-from bench.queues.effects import read_polls
+from bench.queues.effects import KEPT, read_polls
 from bench.report import LIMIT, OURS, Figures, Row, Table
 from bench.systems import BASE, Running, Systems
 
@@ -44,6 +44,7 @@ def measure(running: Running, number: int, seconds: float) -> Figures:
     cpu, begun, since = running.cpu(), time.time(), time.monotonic()
     time.sleep(seconds)
     cpu, ended, took = running.cpu() - cpu, time.time(), time.monotonic() - since
+    time.sleep(KEPT * 10)
     polls = [(which, time_) for which, time_ in read_polls(running.effects) if time_ < ended]
     done = sum(time_ >= begun for _, time_ in polls)
     return (
