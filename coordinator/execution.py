@@ -137,6 +137,7 @@ class Run(Engine):
                 started_at=row.started_at or now,
                 expires_at=row.expires_at or now + self.command.lifetime,
             )
+        self.command.status = S.ACTIVE
         logger.info("Command id=%s type=%s status=%s", row.pk, row.command_type, row.status)
         result: BaseModel | WaitFor | None = None
 

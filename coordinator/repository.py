@@ -19,6 +19,11 @@ from coordinator.secrets import stored
 from taskmonitor.services.transaction import writing
 
 PORTION = 500  # hierarchies that one transaction removes
+UPDATED = (  # what persisting a command anew writes
+    *("command_type", "command_parameters", "command_params_class", "execution_reason", "status"),
+    *("callback_enabled", "callback_notified", "executed", "return_value", "return_value_class"),
+    *("user", "correlation_id", "job_id", "step_id"),
+)
 
 
 class ExecutionStatus(StrEnum):
@@ -81,14 +86,20 @@ def persist_command(entity: CommandEntity, context: Context | None = None) -> Co
 
 
 def save_or_update(entity: CommandEntity) -> CommandEntity:
-    """Insert the row, or update the one with its id; `executed` and `callback_notified` stay true once they are."""
+    """Insert the row, or update the one with its id; `executed` and `callback_notified` stay true once they are.
+
+    Of a row that there is, its place in the hierarchy and all that the workers keep in it are not touched: a
+    command may be persisted while it runs.
+    """
     with writing():
         stored = CommandEntity.objects.select_for_update().filter(pk=entity.pk).first()
         if stored is not None:
             entity.executed |= stored.executed
             entity.callback_notified |= stored.callback_notified
-            entity.created_at, entity.position = stored.created_at, stored.position
-        entity.save(force_insert=stored is None, force_update=stored is not None)
+            entity.save(force_update=True, update_fields=UPDATED)
+            entity.refresh_from_db()
+        else:
+            entity.save(force_insert=True)
     return entity
 
 

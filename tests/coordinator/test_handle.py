@@ -5,7 +5,8 @@ from time import monotonic
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
 
 from coordinator.executor import CommandFailed, Handle
 from coordinator.models import CommandEntity
@@ -53,7 +54,10 @@ def test_it_is_awaited_by_async_code() -> None:
 
 
 async def _awaited(handle: Handle) -> object:
-    return await handle
+    try:
+        return await handle
+    finally:
+        await sync_to_async(connections.close_all)()  # that thread's own
 
 
 def _turn(engine: Engine) -> None:

@@ -8,11 +8,12 @@ from django.db import connection
 from django.utils.timezone import now as wall_clock
 
 from coordinator import repository
-from coordinator.command import Command, Context
+from coordinator.command import RUNNING, Answer, Command, Context, Succeeded
 from coordinator.models import CommandEntity, CommandStatus, ExecutionReason
+from coordinator.registry import register
 from coordinator.repository import ExecutionStatus
 from taskmonitor.models import Job
-from tests.coordinator.commands import Family, Length, Plain, Polled, Quiet, Word
+from tests.coordinator.commands import LOG, Family, Length, Plain, Polled, Quiet, Word
 from tests.coordinator.conftest import Engine
 
 pytestmark = pytest.mark.django_db
@@ -209,3 +210,42 @@ def test_a_parent_reads_what_its_child_returned(engine: Engine) -> None:
     assert command
     assert command.result == Length(letters=len("child0"))
     assert Job.objects.count() == 1
+
+
+@register()
+class Persisting(Polled):
+    """Persist itself while it runs."""
+
+    def execute(self) -> None:
+        self.checkpoint("kept")
+        repository.persist(self, now=NOW)
+
+    def poll(self) -> Answer:
+        self.result = Length(letters=9)
+        repository.persist(self, now=NOW)
+        return super().poll()
+
+
+@register()
+class Owner(Polled):
+    """Have a child that persists itself, and read what it said meanwhile."""
+
+    def execute(self) -> None:
+        self.add_child(Persisting, Word(times=3))
+
+    def poll(self) -> Answer:
+        [child] = self.children()
+        return Succeeded(child.result) if child.result else RUNNING
+
+
+@pytest.mark.mission("S92", "S121", "S122", "S123")
+def test_a_command_may_persist_itself_while_it_runs(engine: Engine) -> None:
+    handle = engine.submit(Owner)
+    for seconds in (0, 0, 1, 2):
+        engine.turn(seconds)
+    assert engine.row(handle).status == CommandStatus.SUCCEEDED
+    [child] = CommandEntity.objects.filter(parent_command_id=handle.command_id)
+    assert (child.status, child.checkpoint, child.polls) == ("ACTIVE", "kept", 2)
+    engine.run()
+    assert handle.result() == Length(letters=9)
+    assert LOG.count("end_successfully hello") == 2
