@@ -1,6 +1,7 @@
 # make run    the site, in the foreground: HOST, PORT, TASKMONITOR_DATA and the rest of docs/operators.md
 # make demo   fill a running site with work
 # make test   all that CI runs
+# make faults kill, stop and mislead it, again and again: FAULTS_ROUNDS, FAULTS_SEED (docs/reliability.md)
 # make bench  measure
 # make lock   take newer versions of what it is built on
 
@@ -8,7 +9,7 @@ PYTHON := $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: run demo test bench lock
+.PHONY: run demo test faults bench lock
 
 run: .venv/run
 	@exec .venv/bin/python manage.py up
@@ -18,6 +19,9 @@ demo: .venv/run
 
 test: .venv/test
 	@exec tests/run
+
+faults: .venv/test
+	@FAULTS_ROUNDS=$${FAULTS_ROUNDS:-200} exec .venv/bin/python -m pytest -q -s tests/faults
 
 bench: .venv/test
 	@exec .venv/bin/python -m bench

@@ -25,17 +25,27 @@ def committing(
     reach(f"after-{name}")
 
 
-_failpoint, _, _count = os.environ.get("TASKMONITOR_FAILPOINT", "").partition(":")
+_failpoint, _count, _mark = (os.environ.get("TASKMONITOR_FAILPOINT", "") + "::").split(":")[:3]
 _left = int(_count or 1)
 
 
 def _die(name: str) -> None:
-    """Die here if TASKMONITOR_FAILPOINT says so: `before-execute:3` is the third time."""
+    """Die here if TASKMONITOR_FAILPOINT says so: `before-execute:3` is the third time.
+
+    `before-execute:3:/tmp/died` is it, too, but only for the first process that comes to it, which makes that file.
+    """
     global _left
     if name == _failpoint:
         _left -= 1
-        if not _left:
+        if not _left and _is_first():
             os._exit(137)
+
+
+def _is_first() -> bool:
+    try:
+        return not _mark or not os.close(os.open(_mark, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
 
 
 reach: Callable[[str], None] = _die  # coordinator.testing puts its own in its place

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.faults.checker import Faults, breaches
 from tests.faults.commands import leave
 from tests.faults.evidence import Row, Store, lines
@@ -25,6 +27,7 @@ from django.utils import timezone
 from coordinator.executor import execute_async
 """
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS", 0))  # of `make faults`; 0 is the short part, in `make test`
+in_full = pytest.mark.skipif(not ROUNDS, reason="takes long: make faults")
 SEED = os.environ.get("FAULTS_SEED") or str(random.SystemRandom().randrange(10**6))
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.faults.ground import ROUNDS, SEED, Ground
+from tests.faults.ground import ROUNDS, SEED, Ground, in_full
 from tests.processes.eyes import eventually
 
 
-@pytest.mark.parametrize(
-    "clusters", [2, pytest.param(5, marks=pytest.mark.skipif(not ROUNDS, reason="make faults"))]
-)
+pytestmark = in_full  # in short two clusters are in test_stops.py
+
+
+@pytest.mark.parametrize("clusters", [2, 5])
 def test_clusters_share_the_work_and_do_nothing_twice(ground: Ground, clusters: int) -> None:
     for _ in range(clusters):
         ground.up()

@@ -1,5 +1,6 @@
 """F2: killed before and after each commit of the coordinator; what is seen then is the old state or the new one."""
 
+import random
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from coordinator.testing import Worker
 from tests.faults import scenario, sources
 from tests.faults.checker import Faults, breaches, unscheduled
 from tests.faults.evidence import Store
-from tests.faults.ground import ROUNDS
+from tests.faults.ground import ROUNDS, SEED, Ground, in_full
 from tests.faults.scenario import Scenario, in_fork
 
 KILLED = 137
@@ -62,6 +63,29 @@ def test_a_worker_may_be_killed_at_any_commit(commit: str, place: Path) -> None:
         Scenario(worker).end()
         evidence = _store().evidence(place / "effects", place / "acks")
         assert breaches(evidence, Faults(tears=deaths)) == []
+
+
+# What workers and clusters commit under any load; the rest is for clients, operators and rare cases.
+COMMON = ["begin", "checkpoint", "clock", "end", "execute", "poll", "polls", "progress", "settle", "wait"]
+
+
+@in_full
+@pytest.mark.parametrize("commit", COMMON)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_cluster_that_is_killed_there_is_started_again(ground: Ground, when: str, commit: str) -> None:
+    """As above, with all that is real: the supervisor starts the cluster anew, and that one carries on."""
+    mark = ground.folder / "died"
+    time = 1 if commit == "clock" else random.Random(f"{SEED}/{when}/{commit}").randint(1, 2)
+    ground.environment["TASKMONITOR_FAILPOINT"] = f"{when}-{commit}:{time}:{mark}"
+    ground.up()
+    del ground.environment["TASKMONITOR_FAILPOINT"]
+    ground.tears += 1
+    with ground.load(f"{SEED}/{when}/{commit}", seconds=2, rate=30):
+        pass
+    ground.drain()
+    ground.check()
+    assert mark.exists()
+    assert "the cluster ended" in ground.log.lower()
 
 
 def _dying_at(failpoint: str, time: int, scenario: Scenario) -> Callable[[], None]:

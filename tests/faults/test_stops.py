@@ -7,16 +7,17 @@ import time
 
 import pytest
 
-from tests.faults.ground import ROUNDS, SEED, Ground
+from tests.faults.ground import ROUNDS, SEED, Ground, in_full
 from tests.processes.eyes import descendants, eventually
 
-LEASE = 3  # seconds, as conftest.py has it
+LEASE = 2  # seconds, as conftest.py has it
 
 
 def test_who_is_asked_to_end_tears_nothing(ground: Ground) -> None:
-    """SIGTERM at a random time under load; exit 0 within 10 s, and the next start carries on."""
+    """SIGTERM to two clusters at a random time under load; exit 0 within 10 s, and the next start carries on."""
     chance = random.Random(SEED)
     for number in range(min(ROUNDS, 50) or 1):
+        ground.up()
         ground.up()
         with ground.load(f"{SEED}/{number}", seconds=2):
             time.sleep(chance.random() * 2)
@@ -31,7 +32,7 @@ def test_who_is_asked_to_end_tears_nothing(ground: Ground) -> None:
 def test_who_is_woken_after_its_lease_commits_nothing(ground: Ground) -> None:
     for _ in range(min(ROUNDS, 20) or 1):
         stopped = ground.up()
-        torn = ground.submit("faults.Resumable", seconds=2, times=2)
+        torn = ground.submit("faults.Resumable", seconds=1, times=2)
         eventually(lambda torn=torn: ground.did(torn, "part0"))
         signalled(stopped.pid, signal.SIGSTOP)
         ground.tears += 1
@@ -40,13 +41,14 @@ def test_who_is_woken_after_its_lease_commits_nothing(ground: Ground) -> None:
         ended = ground.row(torn)
         assert (ended["status"], ended["attempts"]) == ("ENDED_SUCCESSFULLY", 2)
         signalled(stopped.pid, signal.SIGCONT)
-        time.sleep(2.5)
+        time.sleep(1.5)
         assert ground.row(torn) == ended
         assert ground.did(torn, "kept0") == 1
         ground.check()
         ground.stop()
 
 
+@in_full
 def test_workers_stopped_at_random_are_replaced(ground: Ground) -> None:
     """Under load, for longer than their lease; what they had begun counts as cut off, and nothing is done twice."""
     chance = random.Random(SEED)
