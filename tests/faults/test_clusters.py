@@ -5,7 +5,6 @@ import pytest
 from tests.faults.ground import ROUNDS, SEED, Ground, in_full
 from tests.processes.eyes import eventually
 
-
 pytestmark = in_full  # in short two clusters are in test_stops.py
 
 
