@@ -19,13 +19,13 @@ from django.utils import timezone
 from pydantic import BaseModel
 
 from coordinator import monitoring, nudge
-from coordinator.callbacks import Callback, ChildrenCallback, over
+from coordinator.callbacks import Callback, ChildrenCallback
 from coordinator.command import RUNNING, Answer, Child, Command, Engine, Failed, Succeeded, WaitFor
 from coordinator.commits import committing
 from coordinator.hand import Hand
 from coordinator.lease import Claim, Lease, Superseded
 from coordinator.limits import limits, time_limit
-from coordinator.models import SETTLED, CommandEntity, CommandStatus
+from coordinator.models import OVER, SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
 from coordinator.rebuild import Unbuildable, children_of, parsed, rebuild
 from coordinator.secrets import stored
@@ -123,7 +123,7 @@ class Run(Engine):
 
     def _act(self) -> bool:
         """Do the next thing; whether there may be more to do at once."""
-        live = sum(not over(child.status) for child in self.children()) if self.row.status in SETTLED else 0
+        live = self._live_children() if self.row.status in SETTLED else 0
         may_resume = self.command.resumable and self.row.attempts < self.command.most_attempts
         act = decide(self.row, live, self.clock(), resumable=may_resume)
         return self._effects[act](self)
@@ -171,7 +171,10 @@ class Run(Engine):
         return self._settled(S.FAILED, f"It was active for longer than {self.command.lifetime}.")
 
     def _poll(self) -> bool:
-        answer, trace = self._guarded(lambda: self._callback.do_polling(self.command, self._child_ids()))
+        callback = self._callback
+        if type(callback).do_polling is ChildrenCallback.do_polling and self._live_children():
+            return self._answered(RUNNING, "")  # it would say so, after it has rebuilt all children
+        answer, trace = self._guarded(lambda: callback.do_polling(self.command, self._child_ids()))
         return self._answered(answer, trace, polls=self.row.polls + 1)
 
     def _hear(self) -> bool:
@@ -391,6 +394,12 @@ class Run(Engine):
     def _committing(self, name: str) -> Iterator[OwnWork | None]:
         with committing(name, job_id=self.row.job_id, now=self.clock()) as work:
             yield work
+
+    def _live_children(self) -> int:
+        """How many of its child commands are not over."""
+        if not self.row.children:
+            return 0
+        return CommandEntity.objects.filter(parent_command_id=self.row.pk).exclude(status__in=OVER).count()
 
     def _child_ids(self) -> list[UUID]:
         if not self.row.children:

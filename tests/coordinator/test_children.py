@@ -1,5 +1,6 @@
 """Parents and their child commands."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from coordinator.lease import Lease
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.registry import register
 from taskmonitor.models import Job
-from tests.coordinator.commands import Ending, Family, Logging, Plain, Quiet, Word
+from tests.coordinator.commands import LOG, Ending, Family, Logging, Plain, Polled, Quiet, Word
 from tests.coordinator.conftest import Engine
 from tests.coordinator.test_execution import steps
 
@@ -97,3 +98,65 @@ def test_a_poison_row_hurts_nobody_else(engine: Engine, monkeypatch: pytest.Monk
     assert after.status == CommandStatus.ENDED_SUCCESSFULLY
     assert parent.status == CommandStatus.UNKNOWN
     assert "IntegrityError" in engine.row(parent).error
+
+
+def test_while_children_live_a_poll_of_their_parent_rebuilds_none(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuilt = []
+    children_of = execution.children_of
+    monkeypatch.setattr(execution, "children_of", lambda key: rebuilt.append(key) or children_of(key))
+    handle = engine.submit(Family, times=3)
+    engine.turn()
+    CommandEntity.objects.exclude(pk=handle.command_id).update(due_at=engine.now + timedelta(seconds=30))
+    for _ in range(4):
+        engine.turn(10)
+    assert engine.row(handle).polls >= 3
+    engine.run()
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert rebuilt == [handle.command_id]
+
+
+@register(lifetime=timedelta(minutes=1))
+class Impatient(Ending):
+    """Have a child that takes longer than it may itself, and that has one, too."""
+
+    def execute(self) -> Any:
+        self.add_child(Parental, Word(word="child"))
+
+
+@register()
+class Parental(Ending):
+    """Have a child that is polled for long."""
+
+    def execute(self) -> Any:
+        self.add_child(Polled, Word(word="grandchild", times=20))
+
+
+@pytest.mark.mission("S118")
+def test_one_that_was_active_for_too_long_ends_after_all_beneath_it(engine: Engine) -> None:
+    handle = engine.submit(Impatient)
+    engine.turn()
+    engine.turn()
+    engine.turn(61)
+    assert handle.status == CommandStatus.FAILED
+    assert "longer than 0:01:00" in engine.row(handle).error
+    assert "end_with_failure hello" not in LOG
+    engine.run()
+    assert LOG[-3:] == ["end_successfully grandchild", "end_successfully child", "end_with_failure hello"]
+
+
+@pytest.mark.mission("S119")
+@pytest.mark.parametrize("status", ["FAILED_RESTARTED", "UNKNOWN"])
+def test_a_child_that_was_cut_off_or_set_aside_fails_its_parent(engine: Engine, status: str) -> None:
+    handle = engine.submit(Family, times=2)
+    engine.turn()
+    child = CommandEntity.objects.filter(parent_command_id=handle.command_id, position=1)
+    if status == "UNKNOWN":
+        child.update(command_type="gone")
+    else:
+        child.update(status=CommandStatus.ACTIVE, attempts=1)
+    engine.run()
+    assert handle.status == CommandStatus.ENDED_WITH_FAILURE
+    assert engine.row(handle).error.startswith("1 of its child commands failed")
+    assert LOG[-1] == "end_with_failure hello"
