@@ -44,6 +44,8 @@ class Ground:
             "PYTHONPATH": f"{folder}:{ROOT}",
             "DJANGO_SETTINGS_MODULE": "taskmonitor.settings",
             "DJANGO_SUPERUSER_PASSWORD": "correct horse battery",
+            "TASKMONITOR_CLEAR_FINISHED_MINUTES": "10000",  # a long upkeep would keep a worker from ending in time
+            "TASKMONITOR_CLEAR_FAILED_MINUTES": "10000",
             "FAULTS_EFFECTS": str(self.effects),
             "FAULTS_ACKS": str(self.acks),
             **database,

@@ -47,11 +47,11 @@ def test_the_first_start_after_a_kill_carries_on_at_once(ground: Ground) -> None
     waits = []
     for _ in range(min(ROUNDS, 20) or 1):
         ground.up()
-        command = ground.submit("faults.Resumable", seconds=0.5, times=3)
-        eventually(lambda command=command: ground.did(command, "part1"))
+        command = ground.submit("faults.Resumable", seconds=2, times=2)
+        eventually(lambda command=command: ground.did(command, "part0"))
         ground.kill("everything")
         begun = time.monotonic()
-        eventually(lambda command=command: ground.did(command, "part1") == 2)
+        eventually(lambda command=command: ground.did(command, "part0") == 2)
         waits.append(time.monotonic() - begun)
         ground.drain()
         ground.check()
