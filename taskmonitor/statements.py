@@ -4,17 +4,19 @@ Django makes a query's SQL anew each time, which takes ten to thirty times as lo
 it. The few statements that every request runs are made once here, from the same querysets and fields.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX
-from django.db.models import AutoField, DateTimeField, Field, JSONField, Model, QuerySet
+from django.db.models import AutoField, DateTimeField, Field, ForeignKey, JSONField, Lookup, Model, QuerySet
 from django.db.models.base import ModelState
 from django.db.models.expressions import Value
 
@@ -26,6 +28,20 @@ class Given(Value):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         return "%s", (self,)
+
+
+class Among(Lookup):
+    """The field is one of the values of a list, which a run gives at this position, however long it is."""
+
+    forms = {"sqlite": "{} IN (SELECT value FROM json_each({}))", "postgresql": "{} = ANY({})"}
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        left, left_parameters = self.process_lhs(compiler, connection)
+        right, right_parameters = self.process_rhs(compiler, connection)
+        return self.forms[connection.vendor].format(left, right), (*left_parameters, *right_parameters)
+
+
+ForeignKey.register_lookup(Among, "among")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +65,22 @@ class _Shape:
     model: type[Model]
     attributes: list[str]
     places: slice
-    related: list[tuple[Callable[[Model, Model], None], "_Shape"]]
+    related: list[tuple[Callable[[Model, Model | None], None], int, "_Shape"]]  # with the place of its key
 
     @classmethod
     def of(cls, info: dict[str, Any], names: list[str]) -> "_Shape":
-        related = [(one["local_setter"], cls.of(one, names)) for one in info.get("related_klass_infos", ())]
         places = slice(info["select_fields"][0], info["select_fields"][-1] + 1)  # they stand side by side
+        related = []
+        for one in info.get("related_klass_infos", ()):
+            shape = cls.of(one, names)
+            key = shape.places.start + shape.attributes.index(shape.model._meta.pk.attname)
+            related.append((one["local_setter"], key, shape))
         return cls(info["model"], names[places], places, related)
 
     def instance(self, row: list[Any]) -> Any:
         made = _stored(self.model, dict(zip(self.attributes, row[self.places], strict=True)))
-        for put, shape in self.related:
-            put(made, shape.instance(row))
+        for put, key, shape in self.related:
+            put(made, None if row[key] is None else shape.instance(row))
         return made
 
 
@@ -71,48 +91,10 @@ class _Compiled:
     shape: _Shape
     conversions: list[_Conversion]
 
-
-class Prepared(Generic[M]):
-    """A queryset of one shape, related rows that always exist included; `build` makes it from stand-ins for the values."""
-
-    def __init__(self, build: Callable[..., QuerySet[M, Any]]) -> None:
-        self._build = build
-
-    def first(self, *values: Any) -> M | None:
-        """The first instance for these values."""
-        found = self.all(*values)
-        return found[0] if found else None
-
-    def all(self, *values: Any) -> list[M]:
-        """All instances for these values."""
-        shape = self._compiled.shape
-        return [shape.instance(row) for row in self.rows(*values)]
-
-    def rows(self, *values: Any) -> list[list[Any]]:
-        """The rows for these values, as Python knows them."""
-        database, compiled = connections[DEFAULT_DB_ALIAS], self._compiled
-        if not database.features.has_native_uuid_field:
-            values = tuple([value.hex if isinstance(value, UUID) else value for value in values])
-        bound = [values[one.value] if isinstance(one, Given) else one for one in compiled.parameters]
-        with _executed(database, compiled.sql, bound) as cursor:
-            rows = [list(row) for row in cursor.fetchall()]
-        for conversion in compiled.conversions:
-            known: dict[Any, Any] = {}  # a job's id stands in each of its steps, a parent's in its children
-            for row in rows:
-                for place in conversion.places:
-                    raw = row[place]
-                    if raw not in known:
-                        known[raw] = conversion.convert(raw, database)
-                    row[place] = known[raw]
-        return rows
-
-    @cached_property
-    def _queryset(self) -> QuerySet[M, Any]:
-        return self._build(*(Given(place) for place in range(self._build.__code__.co_argcount)))
-
-    @cached_property
-    def _compiled(self) -> _Compiled:
-        compiler = self._queryset.query.get_compiler(DEFAULT_DB_ALIAS)
+    @classmethod
+    def of(cls, queryset: QuerySet[Any, Any]) -> "_Compiled":
+        """The statement of the queryset; EmptyResultSet if it needs none."""
+        compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
         columns = [column for column, _, _ in compiler.select]
         conversions: list[_Conversion] = []
@@ -124,7 +106,70 @@ class Prepared(Generic[M]):
                 conversions.append(same := _Conversion(functions, column, []))
             same.places.append(place)
         names = [column.target.attname for column in columns]
-        return _Compiled(sql, tuple(parameters), _Shape.of(compiler.klass_info, names), conversions)
+        return cls(sql, tuple(parameters), _Shape.of(compiler.klass_info, names), conversions)
+
+    def instances(self, bound: Sequence[Any]) -> list[Any]:
+        return [self.shape.instance(row) for row in self.rows(bound)]
+
+    def rows(self, bound: Sequence[Any]) -> list[list[Any]]:
+        database = connections[DEFAULT_DB_ALIAS]
+        with _executed(database, self.sql, bound) as cursor:
+            rows = [list(row) for row in cursor.fetchall()]
+        for conversion in self.conversions:
+            known: dict[Any, Any] = {}  # a job's id stands in each of its steps, a parent's in its children
+            for row in rows:
+                for place in conversion.places:
+                    raw = row[place]
+                    if raw not in known:
+                        known[raw] = conversion.convert(raw, database)
+                    row[place] = known[raw]
+        return rows
+
+
+class Prepared(Generic[M]):
+    """A queryset of one shape, related rows included; `build` makes it from stand-ins for the values."""
+
+    def __init__(self, build: Callable[..., QuerySet[M, Any]]) -> None:
+        self._build = build
+
+    def first(self, *values: Any) -> M | None:
+        """The first instance for these values."""
+        found = self.all(*values)
+        return found[0] if found else None
+
+    def all(self, *values: Any) -> list[M]:
+        """All instances for these values."""
+        return self._compiled.instances(self._bound(values))
+
+    def rows(self, *values: Any) -> list[list[Any]]:
+        """The rows for these values, as Python knows them."""
+        return self._compiled.rows(self._bound(values))
+
+    def _bound(self, values: tuple[Any, ...]) -> list[Any]:
+        if not connections[DEFAULT_DB_ALIAS].features.has_native_uuid_field:
+            values = tuple(map(_without_uuids, values))
+        return [values[one.value] if isinstance(one, Given) else one for one in self._compiled.parameters]
+
+    @cached_property
+    def _compiled(self) -> _Compiled:
+        return _Compiled.of(self._build(*(Given(place) for place in range(self._build.__code__.co_argcount))))
+
+
+def instances(found: QuerySet[M, M]) -> list[M]:
+    """What a queryset of any shape finds, related rows included, without the detours on which Django makes it."""
+    try:
+        compiled = _Compiled.of(found)
+    except EmptyResultSet:
+        return []
+    made: list[M] = compiled.instances(compiled.parameters)
+    return made
+
+
+def _without_uuids(value: Any) -> Any:
+    """The value as SQLite takes it; a list of keys as the JSON that it reads."""
+    if isinstance(value, list):
+        return json.dumps([key.hex for key in value])
+    return value.hex if isinstance(value, UUID) else value
 
 
 def _stored(model: type[M], fields: dict[str, Any]) -> M:
@@ -188,7 +233,7 @@ def _executed(database: Any, sql: str, values: Sequence[Any]) -> Iterator[Any]:
             yield database.connection.execute(_with_question_marks(sql), values)
 
 
-@cache
+@lru_cache(maxsize=1000)  # searches are of any shape
 def _with_question_marks(sql: str) -> str:
     return FORMAT_QMARK_REGEX.sub("?", sql).replace("%%", "%")
 

@@ -63,10 +63,7 @@ class StepWriter:
         written, texts = [], _Texts(self._text)
         for step in steps:
             values = _blanks(step)
-            shape = (
-                *_words(step),
-                *[value and True for value in values],
-            )  # what is empty says how: None, "" or 0
+            shape = (*_words(step), *[value and True for value in values])  # None, "" and 0 as they are
             form = self.forms.get(shape)
             if form is None:
                 form = self.forms[shape] = self._form(shape)

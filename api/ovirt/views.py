@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,8 +17,8 @@ from api.views import ApiView, once
 from api.wire import Document, Members
 from taskmonitor.errors import Invalid, NotAllowed
 from taskmonitor.models import Job, Right, Step
+from taskmonitor.selectors import entities, search, tree
 from taskmonitor.selectors import jobs as selected
-from taskmonitor.selectors import search, tree
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.login import PROFILE
 
@@ -72,6 +71,8 @@ class OvirtView(ApiView):
 
     def jobs(self, jobs: list[Job], follows: set[str]) -> list[Members]:
         """The jobs, with what is followed in place of its link."""
+        if not self.as_engine:
+            entities.bring_along(jobs)
         spelled = [self.job(job) for job in jobs]
         if "owner" in follows:
             for job, one in zip(jobs, spelled, strict=True):
@@ -99,10 +100,6 @@ class OvirtView(ApiView):
             for one in spelled:
                 one[name] = one[name] and whole
         return spelled
-
-    def detailed(self, found: QuerySet[Job]) -> QuerySet[Job]:
-        """The jobs with all that the dialect spells of them."""
-        return found if self.as_engine else found.prefetch_related("entities")
 
     def follows(self, *known: str) -> set[str]:
         """The links that the caller wants spelled out in place."""
@@ -142,7 +139,7 @@ class Jobs(OvirtView):
         if after is not None:  # it ends with a link, so it is read before it is written
             limit = PAGE if limit is None else min(limit, PAGE)
         follows = self.follows("steps", "owner")
-        found = self.detailed(selected.listed(self.actor, own_only=self.flag("filter")))
+        found = selected.listed(self.actor, own_only=self.flag("filter"))
         offset = 0 if after else query.offset(limit or 0)
         if limit is None or limit > PAGE:
             every = selected.every(

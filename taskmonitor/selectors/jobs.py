@@ -14,7 +14,7 @@ from taskmonitor import text_index
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import Actor, Job, JobEntity, Right, Step
 from taskmonitor.selectors.expressions import Computed, like
-from taskmonitor.statements import planned_afresh
+from taskmonitor.statements import instances, planned_afresh
 
 
 def listed(actor: Actor, *, own_only: bool = False) -> QuerySet[Job]:
@@ -186,15 +186,15 @@ class _Walk:
         if part.bounded:
             where &= _newest(self.jobs)
         ordered = self.jobs.filter(where & self.behind("start_time", "id"))
-        return list(ordered.order_by(*self.order("start_time", "id"))[:number])
+        return instances(ordered.order_by(*self.order("start_time", "id"))[:number])
 
     def sorted(self, number: int) -> list[Job]:
         """By finding all first; SQLite would rather follow an index that is in order already, however long."""
         found = self.jobs.filter(self.part.filter() & self.behind("start_time", "id"))
         if connection.vendor == "sqlite":
             found = found.alias(time=Computed("start_time"), key=Computed("id"))
-            return list(found.order_by(*self.order("time", "key"))[:number])
-        return list(found.order_by(*self.order("start_time", "id"))[:number])
+            return instances(found.order_by(*self.order("time", "key"))[:number])
+        return instances(found.order_by(*self.order("start_time", "id"))[:number])
 
     def is_long_history(self) -> bool:
         return JobEntity.objects.filter(entity=self.part.entity)[: FEW + 1].count() > FEW
@@ -203,7 +203,7 @@ class _Walk:
         """By the entity's history, which is in the order of the list."""
         time, key = "jobentity__start_time", "jobentity__job_id"
         where = self.part.where & self.part.with_text() & Q(jobentity__entity=self.part.entity)
-        return list(
+        return instances(
             self.jobs.filter(where & self.behind(time, key)).order_by(*self.order(time, key))[:number]
         )
 
@@ -214,7 +214,7 @@ class _Walk:
         behind, size = self.first_place(), number + MARGIN
         while True:
             places = text_index.places(expression, behind=behind, oldest_first=self.oldest_first, limit=size)
-            found += rest.filter(text_id__in=places)
+            found += instances(rest.filter(text_id__in=places))
             if len(places) < size or sum(map(self.is_before(places[-1]), found)) >= number:
                 return _merged([found, []], self.oldest_first)[:number]
             behind, size = places[-1], min(4 * size, MOST_PLACES)

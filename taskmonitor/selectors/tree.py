@@ -11,7 +11,9 @@ from taskmonitor.lifecycle import Status
 from taskmonitor.models import Job, Step
 from taskmonitor.statements import Prepared
 
-_STEPS = Prepared(lambda job: Step.objects.filter(job=job))
+_STEPS = Prepared(
+    lambda job: Step.objects.filter(job=job).defer("depth", "last_updated")
+)  # which nobody asks for
 
 
 def steps(job: Job) -> list[Step]:

@@ -4,11 +4,12 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import Job, Step
-from taskmonitor.statements import Prepared, insert, update
+from taskmonitor.statements import Prepared, insert, instances, update
 from tests.factories import make_job, make_step
 
 pytestmark = pytest.mark.django_db
@@ -77,3 +78,26 @@ def test_update_writes_to_a_row_of_the_right_status_only() -> None:
     assert not update(Job, job.pk, {"reason": "no"}, statuses=(Status.FAILED,))
     assert not update(Job, uuid4(), {"reason": "no"})
     assert [Job.objects.get(pk=one.pk).reason for one in (job, other)] == ["why", ""]
+
+
+def test_a_query_of_any_shape_finds_what_its_queryset_finds() -> None:
+    job, orphan = make_job(description="100 %"), make_job()
+    Job.objects.filter(pk=orphan.pk).update(owner=None)
+    jobs = Job.objects.select_related("owner").filter(Q(description__contains="%") | Q(owner=None))
+    with CaptureQueriesContext(connection) as queries:
+        found = instances(jobs)
+        owners = {one.pk: one.owner for one in found}
+    assert len(queries) == 1
+    assert owners == {job.pk: job.owner, orphan.pk: None}
+    assert all(fields(one) == fields(Job.objects.get(pk=one.pk)) for one in found)
+    assert instances(jobs.filter(pk__in=[])) == []
+
+
+def test_a_prepared_query_takes_a_list_of_keys() -> None:
+    job, other, _ = make_job(), make_job(), make_job()
+    for each in (job, other):
+        make_step(each)
+    steps = Prepared(lambda jobs: Step.objects.filter(job__among=jobs))
+    assert {step.job_id for step in steps.all([job.pk, other.pk])} == {job.pk, other.pk}
+    assert len(steps.all([job.pk])) == 1
+    assert steps.all([]) == []
