@@ -103,6 +103,62 @@ STATEMENTS = {
         "S76": "The upgrade adds the flags; what was there is not external",
         "S77": "The upgrade gives the permission to the admin roles that were there",
     },
+    "The table of commands": {
+        "S78": "A command's row is known by its id",
+        "S79": "It has the command's type",
+        "S80": "It has the root command, in an index of its own",
+        "S81": "It has the parent command",
+        "S82": "It has the parameters and their class, from which they are rebuilt",
+        "S83": "It has the time at which it was made",
+        "S84": "It has the status",
+        "S85": "It says whether a callback is enabled",
+        "S86": "It says whether that was told of the end",
+        "S87": "It has what the command returned, and its class",
+        "S88": "It has the job and step that show the command",
+        "S89": "It says whether execute ran to its end",
+        "S90": "Polled commands and all others are in this one table",
+        "S91": "A task refers to its command, and holds no parameters",
+        "S92": "Any command can be persisted, also beneath a parent, also with a callback",
+        "S93": "A command that a restart cut off is found, rebuilt and carried on",
+    },
+    "Operations on commands": {
+        "S94": "Whether a root has commands",
+        "S95": "An entity is made and not yet stored",
+        "S96": "The ids of the children",
+        "S97": "The entity of an id",
+        "S98": "The status of an id",
+        "S99": "Exactly those whose callback is enabled",
+        "S100": "An entity is persisted",
+        "S101": "Its context is persisted with it",
+        "S102": "A command comes back equal to what was stored",
+        "S103": "One is removed",
+        "S104": "A hierarchy is removed, and nothing else",
+        "S105": "Those before a date are removed, and no younger ones",
+        "S106": "The status is updated",
+        "S107": "Executed is updated",
+        "S108": "Notified is updated",
+        "S109": "Saving twice leaves one row",
+        "S110": "A clean-up removes old commands on a schedule, never a living one",
+    },
+    "Execution of commands": {
+        "S111": "A submitted command runs elsewhere, and its caller has the future at once",
+        "S112": "execute_async takes type, parameters and context",
+        "S113": "A command has its own callback, or the base one, which does nothing",
+        "S114": "executed is told once, after execute ended",
+        "S115": "do_polling is called at intervals, with the children, while the command is active",
+        "S116": "The callback settles the command",
+        "S117": "Then the right one of on_succeeded and on_failed is called, once, also after a restart",
+        "S118": "A parent waits while any child is active",
+        "S119": "A child that failed, was cut off or is unknown fails its parent",
+        "S120": "The parent's end action comes last; its hierarchy is removed whole",
+        "S121": "A child polls its own work, is settled, and persists",
+        "S122": "The parent reads what its child returned",
+        "S123": "Also after a restart",
+        "S124": "executed is true only if execute ran to its end",
+        "S125": "An end can read that; of what is not stored it is unknown",
+        "S126": "The statuses have their names",
+        "S127": "All polled commands work on this store",
+    },
     "Decisions where the design is silent or contradicts itself": {
         "D1": "Three dialects; requests are read leniently in all of them",
         "D2": "An end takes status or succeeded, which must not contradict; FINISHED without either",
@@ -121,11 +177,14 @@ STATEMENTS = {
         "D15": "What is missing is 404, always",
         "D16": "The job and step to attach to are named in either way, as query or matrix parameter",
         "D17": "Capabilities describe the commands",
+        "D18": "A command has eight statuses; FAILED_RESTARTED is the one that was cut off",
+        "D19": "Names of the registry are stored, and nothing in the table says what code runs",
+        "D20": "Root, parent and the order among siblings are stored",
+        "D22": "Age removes ended commands only",
         "D25": "Who sees what: one's own, or all with a role; the rest is 404",
     },
 }
 LATER = {
-    "S78 to S127": "the command coordinator: commands that survive a restart",
     "S128 to S139": "rollback by opposite commands",
     "S140 to S166": "libvirt's jobs of an entity, and their control",
     "S167 to S185": "Nova's faults, actions and tasks of an entity",
@@ -134,8 +193,8 @@ HEAD = """\
 # The mission, and what proves it
 
 Made from the tests by `python -m tests.mission`; a test fails when this page is stale. Five published designs are to be
-united in Task Monitor. This version has the first, oVirt's external tasks: statements S1 to S77, and the decisions that
-belong to them.
+united in Task Monitor. This version has the first two, oVirt's external tasks and its command coordinator: statements S1
+to S127, and the decisions that belong to them.
 """
 
 
