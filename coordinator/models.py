@@ -32,6 +32,9 @@ S = CommandStatus
 ENDED = (S.ENDED_SUCCESSFULLY, S.ENDED_WITH_FAILURE)
 SETTLED = (S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED)
 OVER = (*ENDED, S.UNKNOWN)  # nothing more is done with it, unless an operator wants it
+UNKNOWN = Q(status=S.UNKNOWN)
+ROLLBACK = Q(execution_reason=ExecutionReason.ROLLBACK_FLOW)
+INTERRUPTED = Q(executed=False, attempts__gt=0, ended_at__isnull=False)  # its work did not come to its end
 BAD = (S.FAILED, S.FAILED_RESTARTED, S.ENDED_WITH_FAILURE, S.UNKNOWN)
 
 
@@ -82,7 +85,12 @@ class CommandEntity(models.Model):
 
     # On whose behalf, and where it is shown
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     correlation_id = models.CharField(max_length=50, blank=True, default="")
     job_id = models.UUIDField(null=True, blank=True, help_text="The job that shows it.")
@@ -121,9 +129,18 @@ class CommandEntity(models.Model):
                 fields=["root_command_id"], name="command_root", condition=Q(root_command_id__isnull=False)
             ),
             models.Index(fields=["created_at", "command_id"], name="command_newest"),
+            models.Index(fields=["user", "created_at", "command_id"], name="command_by_user"),
             models.Index(fields=["ended_at"], name="command_ended", condition=Q(ended_at__isnull=False)),
             models.Index(fields=["job_id"], name="command_job", condition=Q(job_id__isnull=False)),
             models.Index(fields=["waits_for"], name="command_waits", condition=~Q(waits_for="")),
+            *(  # what operators look for: few, and in the order of their list
+                models.Index(fields=["created_at", "command_id"], name=f"command_{name}", condition=condition)
+                for name, condition in (
+                    ("unknown", UNKNOWN),
+                    ("rollback", ROLLBACK),
+                    ("interrupted", INTERRUPTED),
+                )
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from coordinator.models import CommandEntity
 from taskmonitor.errors import NotFound
 from taskmonitor.models import Actor, Right
+from taskmonitor.selectors.expressions import Computed
 from taskmonitor.selectors.jobs import FARTHEST, Cursor
 from taskmonitor.services.text import checked
 
@@ -39,15 +41,22 @@ def command(command_id: UUID, actor: Actor) -> CommandEntity:
 
 
 def page(
-    commands: QuerySet[CommandEntity], *, limit: int, after: Cursor | None = None
+    commands: QuerySet[CommandEntity], *, limit: int, after: Cursor | None = None, few: bool = False
 ) -> tuple[list[CommandEntity], Cursor | None]:
-    """At most `limit` commands behind `after`, newest first, and where the next page begins, if any."""
+    """At most `limit` commands behind `after`, newest first, and where the next page begins, if any.
+
+    Of `few` all are found before they are sorted; SQLite would rather walk down all commands.
+    """
     if after is not None:
         same = Q(created_at=after.start_time, command_id__lt=after.job_id)
         commands = commands.filter(
             Q(created_at__lt=after.start_time) | same, created_at__lte=after.start_time
         )
-    found = list(commands.order_by("-created_at", "-command_id")[: limit + 1])
+    order = ["-created_at", "-command_id"]
+    if few and connection.vendor == "sqlite":
+        commands = commands.alias(time=Computed("created_at"), key=Computed("command_id"))
+        order = ["-time", "-key"]
+    found = list(commands.order_by(*order)[: limit + 1])
     more = len(found) > limit > 0
     return found[:limit], Cursor(found[limit - 1].created_at, found[limit - 1].pk) if more else None
 
@@ -56,10 +65,10 @@ def containing(commands: QuerySet[CommandEntity], text: str) -> QuerySet[Command
     """Those of the newest commands whose type or error has the text; or the one whose id it is."""
     with suppress(ValueError):
         return commands.filter(pk=UUID(text))
-    newest = commands.order_by("-created_at", "-command_id").values("pk")[:FARTHEST]
-    return commands.filter(
-        Q(command_type__icontains=checked("text", text)) | Q(error__icontains=text), pk__in=newest
-    )
+    found = commands.filter(Q(command_type__icontains=checked("text", text)) | Q(error__icontains=text))
+    times = commands.order_by("-created_at", "-command_id").values_list("created_at", flat=True)
+    farthest = times[FARTHEST : FARTHEST + 1].first()
+    return found.filter(created_at__gt=farthest) if farthest else found
 
 
 def children(row: CommandEntity, *, limit: int) -> list[CommandEntity]:

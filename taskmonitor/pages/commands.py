@@ -16,8 +16,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from coordinator import operators, selectors
-from coordinator.models import OVER, CommandEntity, CommandStatus, ExecutionReason
+from coordinator import models, operators, selectors
+from coordinator.models import OVER, CommandEntity, CommandStatus
 from taskmonitor.errors import Conflict, Invalid
 from taskmonitor.models import Actor, Right
 from taskmonitor.pages.doors import fragment, page
@@ -40,9 +40,9 @@ STATES = {
 SHOWN = {
     "": ("All", Q()),
     "active": ("Active", Q(due_at__isnull=False)),
-    "interrupted": ("Interrupted", Q(executed=False, attempts__gt=0, lease_until=None)),
-    "rollback": ("Rollback", Q(execution_reason=ExecutionReason.ROLLBACK_FLOW)),
-    "unknown": ("Unknown", Q(status=S.UNKNOWN)),
+    "interrupted": ("Interrupted", models.INTERRUPTED),
+    "rollback": ("Rollback", models.ROLLBACK),
+    "unknown": ("Unknown", models.UNKNOWN),
 }
 _FRAME = re.compile(r'  File "([^"]+)"')
 _OTHERS = re.compile(
@@ -153,7 +153,10 @@ def _listing(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
     }
     try:
         found, rest = selectors.page(
-            _found(actor, filters), limit=SIZE, after=Cursor.parse(after) if after else None
+            _found(actor, filters),
+            limit=SIZE,
+            after=Cursor.parse(after) if after else None,
+            few=filters.show == "active" or bool(filters.job),
         )
     except Invalid as error:
         return {**context, "problem": str(error)}

@@ -83,7 +83,9 @@ def test_the_list_is_filtered(viewer: Client, worker: Worker, query: str, shown:
     unknown = worker.submit(Plain)
     put(pk=unknown.command_id).update(status="UNKNOWN", due_at=None, error="There is no such command.")
     cut_off = worker.submit(Series)
-    put(pk=cut_off.command_id).update(status="ENDED_WITH_FAILURE", due_at=None, attempts=1)
+    put(pk=cut_off.command_id).update(
+        status="ENDED_WITH_FAILURE", due_at=None, attempts=1, ended_at=worker.now
+    )
     worker.submit(LogIn, pin="unseen")
     job = CommandEntity.objects.get(pk=polled.command_id).job_id
     page = html(viewer, f"/commands/?{query.format(polled=polled.command_id, job=job)}")
