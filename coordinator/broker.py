@@ -34,6 +34,7 @@ from taskmonitor.upkeep import stale_jobs
 logger = logging.getLogger(__name__)
 
 BATCH = 100  # commands that a worker gets at once
+POLLS = 500  # likewise if the first of them is one that was polled before, for polls take little
 NEVER = datetime.max.replace(tzinfo=UTC)
 LOOK = 2.0  # seconds between looks at the table if nothing wakes us
 BETWEEN_UPKEEPS = 5.0  # seconds
@@ -95,10 +96,12 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         now = timezone.now()
         if self._clock.was_set_back(now):
             release_what_waits_for_the_clock(now)
-        if self._next_due() > now:
+        due, delay = self._next()
+        if due > now:
             return None
         lapsed = self._clock.leases_at(now)
-        claims = claim(now, lapsed=lapsed, worker=worker_name(os.getppid()), limit=BATCH)
+        limit = POLLS if delay else BATCH
+        claims = claim(now, lapsed=lapsed, worker=worker_name(os.getppid()), limit=limit)
         if not claims:
             return None
         return None, _package("coordinator.execution.run_batch", claims)
@@ -113,15 +116,16 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
     def _wait(self) -> None:
         """Until a hint comes, or a command is due, or for a while."""
         self._listener = self._listener or nudge.listener()
-        left = (self._next_due() - timezone.now()).total_seconds()
+        left = (self._next()[0] - timezone.now()).total_seconds()
         if left > 0:
             self._listener.wait(min(left, LOOK))
 
-    def _next_due(self) -> datetime:
-        """When the next command is due that nobody holds."""
+    def _next(self) -> tuple[datetime, int]:
+        """When the next command is due that nobody holds, and the delay of its last poll; 0 if there was none."""
         free = Q(lease_until=None) | Q(lease_until__lte=self._clock.leases_at(timezone.now()))
         due = CommandEntity.objects.filter(free, due_at__isnull=False).order_by("due_at")
-        return due.values_list("due_at", flat=True).first() or NEVER
+        due_at, delay = due.values_list("due_at", "poll_delay").first() or (None, 0)
+        return due_at or NEVER, delay
 
 
 def _can_be_read(payload: str) -> bool:

@@ -16,7 +16,7 @@ from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from bench.queues.plugin import Family, NoOp, Number, ShownFamily, ShownNoOp, Sleeper, Slow  # noqa: E402
-from coordinator.broker import BATCH, claim  # noqa: E402
+from coordinator.broker import POLLS, claim  # noqa: E402
 from coordinator.execution import work as work_on  # noqa: E402
 from coordinator.executor import execute_async  # noqa: E402
 from coordinator.models import CommandEntity, CommandStatus  # noqa: E402
@@ -49,7 +49,7 @@ def statements(number: int) -> float:
     sleepers(number)
     CommandEntity.objects.update(due_at=timezone.now())
     with _counted() as counted:
-        while claims := claim(timezone.now(), worker="bench", limit=BATCH):
+        while claims := claim(timezone.now(), worker="bench", limit=POLLS):
             work_on(claims, timezone.now)
     CommandEntity.objects.all().delete()
     return sum(counted) / number
