@@ -343,7 +343,7 @@ class Run(Engine):
         Only if the database has gone away from under it nothing is said of the command.
         """
         try:
-            with time_limit(self.command.time_limit):
+            with _no_transaction_left(), time_limit(self.command.time_limit):
                 return self._checked(call()), ""
         except Superseded:
             raise
@@ -409,6 +409,20 @@ class Run(Engine):
 
     def _in(self, seconds: float) -> datetime:
         return self.clock() + timedelta(seconds=seconds)
+
+
+@contextmanager
+def _no_transaction_left() -> Iterator[None]:
+    """Undo what is begun within and not ended; else nothing that follows on this connection would ever be committed."""
+    outer = len(connection.atomic_blocks)
+    try:
+        yield
+    finally:
+        while len(connection.atomic_blocks) > outer:
+            connection.atomic_blocks[-1].__exit__(Superseded, Superseded(), None)
+        if not outer and connection.connection is not None and not connection.autocommit:
+            connection.in_atomic_block = False  # it was cut off while it began
+            connection.close()
 
 
 def _database_answers() -> bool:
