@@ -8,8 +8,8 @@ from threading import current_thread, main_thread
 from types import FrameType
 
 
-class TookTooLong(Exception):
-    """One call took longer than the command's time_limit."""
+class TookTooLong(BaseException):
+    """One call took longer than the command's time_limit. No Exception, which a command that tries again would catch."""
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A command from its submission to its end."""
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -270,8 +271,20 @@ class Endless(Command[Word, Length]):
             time.sleep(1)
 
 
-def test_one_that_does_not_return_fails_alone(engine: Engine) -> None:
-    handle, after = engine.submit(Endless), engine.submit(Plain)
+@register(monitored=False, time_limit=timedelta(seconds=0.05))
+class Stubborn(Command[Word, Length]):
+    """Try again and again, whatever happens."""
+
+    def execute(self) -> Length:
+        for _ in range(3):
+            with suppress(Exception):
+                time.sleep(1)
+        return Length(letters=0)
+
+
+@pytest.mark.parametrize("kind", [Endless, Stubborn])
+def test_one_that_does_not_return_fails_alone(engine: Engine, kind: type[Command[Any, Any]]) -> None:
+    handle, after = engine.submit(kind), engine.submit(Plain)
     engine.turn()
     assert engine.row(handle).error == "TookTooLong: It took longer than its time_limit."
     assert after.status == CommandStatus.ENDED_SUCCESSFULLY
