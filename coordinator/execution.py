@@ -254,7 +254,7 @@ class Run(Engine):
             if planned:
                 store_children(row, planned, work, self.clock())
                 nudge.send()
-            self.lease.release(due, **fields)
+            self.lease.release(min(due, row.expires_at or due), **fields)
 
         self._commit("execute" if "executed" in fields else "poll", write)
 

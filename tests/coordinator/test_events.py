@@ -73,6 +73,23 @@ def test_that_an_event_did_not_come_is_no_success(engine: Engine) -> None:
     assert LOG == ["event late", "end"]
 
 
+@register(lifetime=timedelta(minutes=1))
+class Mayfly(Ending):
+    """Wait for an event for longer than it may live."""
+
+    def execute(self) -> Any:
+        return WaitFor("news", timeout=timedelta(hours=5))
+
+
+def test_waiting_is_not_longer_than_life(engine: Engine) -> None:
+    handle = engine.submit(Mayfly)
+    engine.turn()
+    assert engine.turn(59) == 0
+    engine.turn(1)
+    assert "longer than 0:01:00" in engine.row(handle).error
+    assert LOG == ["end_with_failure hello"]
+
+
 @pytest.mark.parametrize("data", [{1, 2}, float("nan")], ids=["a set", "not a number"])
 def test_data_that_is_no_json_is_refused(engine: Engine, data: Any) -> None:
     handle = engine.submit(Waiting)
