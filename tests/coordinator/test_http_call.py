@@ -235,7 +235,7 @@ def test_it_asks_again_when_the_server_says(
     service.says("/status", answer, Answer(200))
     begin = worker.now
     assert called(worker, url).status == CommandStatus.ENDED_SUCCESSFULLY
-    assert (worker.now - begin).total_seconds() == 1 + seconds
+    assert (worker.now - begin).total_seconds() == pytest.approx(1 + seconds, abs=0.2)  # polls are spread
 
 
 def test_a_date_is_read_by_the_servers_own_clock(
