@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
 from coordinator import registry
 from coordinator.command import Command
 
@@ -25,6 +29,21 @@ def capabilities() -> list[Capability]:
     return [_capability(kind) for kind in registry.commands()]
 
 
+def schema(model: type[BaseModel], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+    """The JSON schema of the model; that of any object for one which JSON schemas cannot describe."""
+    try:
+        return model.model_json_schema(mode=mode, schema_generator=_Quiet)
+    except PydanticInvalidForJsonSchema:
+        return {"type": "object"}
+
+
+class _Quiet(GenerateJsonSchema):
+    ignored_warning_kinds = {
+        "skipped-choice",
+        "non-serializable-default",
+    }  # a default that JSON cannot say is left out
+
+
 def _capability(kind: type[Command[Any, Any]]) -> Capability:
     return Capability(
         name=kind.name,
@@ -32,6 +51,6 @@ def _capability(kind: type[Command[Any, Any]]) -> Capability:
         monitored=kind.monitored,
         resumable=kind.resumable,
         right=str(kind.right),
-        parameters=kind.parameters_class.model_json_schema(),
-        result=kind.result_class.model_json_schema(mode="serialization"),
+        parameters=schema(kind.parameters_class),
+        result=schema(kind.result_class, mode="serialization"),
     )

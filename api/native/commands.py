@@ -106,6 +106,7 @@ class Commands(CommandView):
     def asked(self) -> tuple[Any, Any]:
         """The command that the body names, and its parameters."""
         from coordinator import registry
+        from coordinator.capabilities import schema
 
         given = members(self.request.data, "command")
         name = text(given, "type")
@@ -119,7 +120,7 @@ class Commands(CommandView):
             ) from None
         parameters = kept("parameters", given.get("parameters"))
         if self.request.data.root is not None:
-            parameters = read(parameters, kind.parameters_class.model_json_schema())
+            parameters = read(parameters, schema(kind.parameters_class))
         return kind, {} if parameters is None else parameters
 
     def attached(self, *names: str) -> UUID | None:

@@ -49,6 +49,19 @@ class Injected(Command[Many, Length]):
         return Length(letters=len(self.parameters.disks))
 
 
+class Odd(BaseModel):
+    call: Callable[[], int] | None = None
+
+
+class Hidden(BaseModel):
+    pair: tuple[int, SecretStr] = (1, SecretStr("t"))
+
+
+@register()
+class Undescribed(Command[Odd, Hidden]):
+    """Takes what no JSON schema describes."""
+
+
 @register()
 class Tracing(Command[Many, Length]):
     """Fails with a trace."""
@@ -438,6 +451,8 @@ def test_capabilities_list_the_commands(ops: Caller, version: str) -> None:
         assert permission in (right, [right])
     assert plain["parameters"]["properties"]["times"]["type"] == "integer"
     assert plain["result"]["properties"]["letters"]["type"] == "integer"
+    assert by_name["Undescribed"]["parameters"] == {"type": "object"}
+    assert by_name["Undescribed"]["result"]["properties"]["pair"]["type"] == "array"
 
 
 def test_a_server_that_nobody_asks_for_commands_does_not_load_them() -> None:
