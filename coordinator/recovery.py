@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from coordinator.commits import committing
 from coordinator.models import CommandEntity
@@ -37,7 +37,8 @@ def release_what_waits_for_the_clock(now: datetime) -> int:
 
     A look too early does no harm. Time-outs of events and lifetimes stay where they are on the clock.
     """
-    waiting = CommandEntity.objects.filter(due_at__gt=now + SLACK, lease_until=None, waits_for="")
+    not_put_off = Q(waits_for="") | Q(event__isnull=False)
+    waiting = CommandEntity.objects.filter(not_put_off, due_at__gt=now + SLACK, lease_until=None)
     delays = waiting.order_by().values_list("poll_delay", flat=True).distinct()
     with committing("clock"):
         count = sum(

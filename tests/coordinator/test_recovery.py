@@ -46,3 +46,8 @@ def test_what_waits_for_a_clock_that_was_set_back_is_due_at_once(engine: Engine)
     assert release_what_waits_for_the_clock(engine.now) == 1
     assert engine.row(polled).due_at == engine.now
     assert engine.row(waiting).due_at == due
+    engine.now += timedelta(hours=1)
+    engine.deliver(waiting, "news")
+    engine.now -= timedelta(hours=1)
+    assert release_what_waits_for_the_clock(engine.now) == 1
+    assert engine.row(waiting).due_at == engine.now
