@@ -16,7 +16,7 @@ def pytest_report_header() -> str:
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """A site's place; nothing of it runs yet."""
     with own_database() as database:
-        made = Ground(tmp_path_factory.mktemp("faults"), database, TASKMONITOR_LEASE_SECONDS="2")
+        made = Ground(tmp_path_factory.mktemp("faults"), database)
         try:
             yield made
         finally:

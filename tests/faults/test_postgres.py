@@ -85,7 +85,7 @@ def test_a_database_that_goes_away_loses_nothing(
 ) -> None:
     chance = random.Random(SEED)
     ground = Ground(
-        tmp_path_factory.mktemp("faults"), {"DATABASE_URL": server.url}, TASKMONITOR_LEASE_SECONDS="3"
+        tmp_path_factory.mktemp("faults"), {"DATABASE_URL": server.url}, TASKMONITOR_LEASE_SECONDS="4"
     )
     try:
         ground.up()
