@@ -156,7 +156,10 @@ class Prepared(Generic[M]):
 
 
 def instances(found: QuerySet[M, M]) -> list[M]:
-    """What a queryset of any shape finds, related rows included, without the detours on which Django makes it."""
+    """What a queryset finds, whatever its filters, related rows included; not for one with annotations.
+
+    Its SQL is made anew, its instances are made as those of prepared ones.
+    """
     try:
         compiled = _Compiled.of(found)
     except EmptyResultSet:
