@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connection, connections
 from django.utils import timezone
 from pydantic import BaseModel
 
@@ -223,6 +223,8 @@ class Run(Engine):
     # What follows from an answer
 
     def _answered(self, answer: Answer | None, trace: str, **fields: Any) -> bool:
+        if isinstance(answer, Succeeded) and self.command.planned:
+            answer = Failed("It added child commands, and then did not wait for them.")
         if isinstance(answer, Succeeded):
             return self._settled(S.SUCCEEDED, "", **fields)
         if isinstance(answer, Failed):
@@ -414,15 +416,16 @@ class Run(Engine):
 @contextmanager
 def _no_transaction_left() -> Iterator[None]:
     """Undo what is begun within and not ended; else nothing that follows on this connection would ever be committed."""
-    outer = len(connection.atomic_blocks)
+    database = connections[DEFAULT_DB_ALIAS]  # `connection` would look it up at each use
+    outer = len(database.atomic_blocks)
     try:
         yield
     finally:
-        while len(connection.atomic_blocks) > outer:
-            connection.atomic_blocks[-1].__exit__(Superseded, Superseded(), None)
-        if not outer and connection.connection is not None and not connection.autocommit:
-            connection.in_atomic_block = False  # it was cut off while it began
-            connection.close()
+        while len(database.atomic_blocks) > outer:
+            database.atomic_blocks[-1].__exit__(Superseded, Superseded(), None)
+        if not outer and database.connection is not None and not database.autocommit:
+            database.in_atomic_block = False  # it was cut off while it began
+            database.close()
 
 
 def _database_answers() -> bool:

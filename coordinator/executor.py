@@ -1,6 +1,7 @@
 """The entry point: `execute_async` stores a command and answers at once with a handle on its future."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from coordinator.submission import store
 from taskmonitor.errors import Conflict, Invalid, NotAllowed, NotFound, TaskMonitorError
 from taskmonitor.models import SYSTEM, Actor
 from taskmonitor.services import jobs
+
+logger = logging.getLogger(__name__)
 
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.25  # seconds between looks at a command that is waited for
 
@@ -91,18 +94,34 @@ def execute_async(
     """Store a command and have a worker execute it; does not wait for anything (oVirt: executeAsyncCommand).
 
     NotFound for an unknown type, Invalid for parameters that do not fit or that the command refuses,
-    NotAllowed if `actor` may not run it or change the job that is to show it. Nothing is stored then.
+    NotAllowed if `actor` may not run it or change the job that is to show it, Conflict if the command's own
+    code fails. Nothing is stored then.
     """
     kind = registry.get(command_type if isinstance(command_type, str) else command_type.name)
     if not actor.may(kind.right):
         raise NotAllowed(kind.right)
     given = parsed("parameters", kind.parameters_class, parameters if parameters is not None else {})
-    command = kind(uuid4(), given, _checked(context or Context(), kind, actor))
-    command.validate()
+    command = _valid(kind, given, _checked(context or Context(), kind, actor))
     with committing("submit"):
         store(command, actor=actor, now=now)
         nudge.send()
     return Handle(command.command_id)
+
+
+def _valid(kind: type[Command[Any, Any]], given: BaseModel, context: Context) -> Command[Any, Any]:
+    """The new command, if it says that it can run and what it is."""
+    try:
+        command = kind(uuid4(), given, context)
+        command.validate()
+        command.description  # noqa: B018 - the monitor will ask
+    except TaskMonitorError:
+        raise
+    except Exception as error:
+        logger.exception("Command type=%s cannot be submitted", kind.name)
+        raise Conflict(
+            f"{kind.name} has a fault of its own, {type(error).__name__}; the log has it."
+        ) from error
+    return command
 
 
 def deliver(command_id: UUID, data: Any, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.command import Command, Empty
+from coordinator.command import Command, Empty, Succeeded
 from coordinator.executor import CommandFailed, Handle, deliver
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.registry import register
@@ -322,3 +322,40 @@ def test_what_cannot_be_written_is_replaced_in_reasons_and_progress(engine: Engi
     assert engine.row(handle).error == "RuntimeError: a\ufffdb"
     step = Job.objects.get().steps.get(type="EXECUTING")
     assert (step.reason, step.progress_text) == ("RuntimeError: a\ufffdb", "a\ufffdb")
+
+
+@register()
+class Faulty(Logging):
+    """Have a fault where it says whether it can run."""
+
+    def validate(self) -> None:
+        raise ZeroDivisionError
+
+    @property
+    def description(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_a_command_with_a_fault_of_its_own_is_not_stored(engine: Engine) -> None:
+    with pytest.raises(Conflict, match="Faulty has a fault of its own, ZeroDivisionError"):
+        engine.submit(Faulty)
+    assert not CommandEntity.objects.exists()
+
+
+@register(monitored=False)
+class Hasty(Logging):
+    """Add a child, and not wait for it."""
+
+    def execute(self) -> Any:
+        return None
+
+    def poll(self) -> Any:
+        self.add_child(Plain, Word())
+        return Succeeded()
+
+
+def test_children_that_are_not_waited_for_are_not_forgotten_in_silence(engine: Engine) -> None:
+    handle = engine.submit(Hasty)
+    engine.run()
+    assert engine.row(handle).error == "It added child commands, and then did not wait for them."
+    assert CommandEntity.objects.count() == 1
