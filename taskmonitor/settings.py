@@ -158,7 +158,9 @@ def database() -> dict[str, Any]:
         }  # a file, so that its threads meet as they do in service
     else:
         prepared = {"server_side_binding": True, "prepare_threshold": 2}  # halves the database's own work
-        config["OPTIONS"] = {"connect_timeout": 5, **prepared, **config.get("OPTIONS", {})}
+        # A process that was stopped within a transaction would keep its rows from everybody for as long
+        bounded = {"options": "-c idle_in_transaction_session_timeout=15s"}
+        config["OPTIONS"] = {"connect_timeout": 5, **prepared, **bounded, **config.get("OPTIONS", {})}
         config["CONN_HEALTH_CHECKS"] = True  # a restarted server costs no request
     return config | {"CONN_MAX_AGE": None}  # threads and workers are few and keep theirs
 
