@@ -49,6 +49,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         self._free = get_context("fork").Semaphore(settings.WORKERS)
         self._listener: nudge.Listener | None = None
         self._next_upkeep = 0.0
+        self._tasks_first = False
         self._clock = Clock(timezone.now())
         post_execute_in_worker.connect(self.worker_is_free, weak=False, dispatch_uid="coordinator.broker")
 
@@ -58,7 +59,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
             return None
         found = None
         try:
-            found = self._task() or self._commands() or self._upkeep()
+            found = self._task_or_commands() or self._upkeep()
             if not found:
                 self._wait()
         except Error as error:
@@ -69,6 +70,13 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
             if not found:
                 self._free.release()
         return [found] if found else None
+
+    def _task_or_commands(self) -> tuple[Any, str] | None:
+        """A task of django-q2's or a batch of commands, by turns if there are both."""
+        self._tasks_first = not self._tasks_first
+        if self._tasks_first:
+            return self._task() or self._commands()
+        return self._commands() or self._task()
 
     def enqueue(self, task: str) -> Any:
         """Store one of django-q2's own tasks."""

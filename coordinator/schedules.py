@@ -20,9 +20,13 @@ def make_schedules(*, app_config: Any, **_: Any) -> None:
 
 def run_upkeep() -> str:
     """One pass of upkeep by the clock; what it did, for django-q2's list of results."""
-    from coordinator import cleanup  # which a web server, that has schedules too, does not need
+    from django_q.tasks import async_task  # a web server, that has schedules too, needs neither
+
+    from coordinator import cleanup
 
     now = timezone.now()
     report, removed = upkeep.tick(now), cleanup.tick(now)
+    if report.more:
+        async_task("coordinator.schedules.run_upkeep", group="upkeep")
     jobs = f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"
     return f"{jobs}; {len(removed)} commands removed"

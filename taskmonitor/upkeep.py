@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 from django.conf import settings
@@ -21,16 +22,20 @@ from taskmonitor.services.transaction import writing
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # jobs read at once
-BATCHES = 20  # of one kind that one tick takes on, so that it ends before the next one begins
+SPELL = 3.0  # seconds after which a tick ends, so that neither commands nor a stop wait for it
 
 
 @dataclass(slots=True)
 class Report:
-    """What a tick did: ids of jobs. Of a dry run, what it would begin with: at most a batch of each."""
+    """What a tick did: ids of jobs. Of a dry run, what it would begin with: at most a batch of each.
+
+    `more` says that its time was over before all was done.
+    """
 
     lost: list[UUID] = field(default_factory=list)
     cleared: list[UUID] = field(default_factory=list)
     deleted: list[UUID] = field(default_factory=list)
+    more: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.lost or self.cleared or self.deleted)
@@ -63,13 +68,15 @@ def deletes_at(job: Job) -> datetime | None:
 
 def tick(now: datetime, *, dry_run: bool = False) -> Report:
     """One pass of upkeep. It may be repeated or run twice at once: each effect is guarded by the job's row."""
+    deadline = monotonic() + SPELL
     report = Report(
-        lost=_each(stale_jobs, now, None if dry_run else _lose),
+        lost=_each(stale_jobs, now, None if dry_run else _lose, deadline),
         cleared=[
-            *_each(_ended_to_clear, now, None if dry_run else _clear),
-            *_each(_lost_to_clear, now, None if dry_run else _clear),
+            *_each(_ended_to_clear, now, None if dry_run else _clear, deadline),
+            *_each(_lost_to_clear, now, None if dry_run else _clear, deadline),
         ],
-        deleted=_each(_to_delete, now, None if dry_run else _delete),
+        deleted=_each(_to_delete, now, None if dry_run else _delete, deadline),
+        more=monotonic() > deadline,
     )
     if dry_run:
         return report
@@ -84,17 +91,19 @@ def tick(now: datetime, *, dry_run: bool = False) -> Report:
 
 
 def _each(
-    due: Callable[[datetime], QuerySet[Job]], now: datetime, effect: Callable[[Job, datetime], object] | None
+    due: Callable[[datetime], QuerySet[Job]],
+    now: datetime,
+    effect: Callable[[Job, datetime], object] | None,
+    deadline: float,
 ) -> list[UUID]:
     """The ids of the due jobs, and `effect` on each of them, batch after batch while that gets on."""
     if effect is None:
         return [job.pk for job in due(now)[:BATCH]]
     done: list[UUID] = []
-    for _ in range(BATCHES):
-        batch = due(now)[:BATCH]
-        affected = [job.pk for job in batch if _affected(job, now, effect)]
-        done += affected
-        if len(batch) < BATCH or not affected:
+    while monotonic() < deadline:
+        batch, before = due(now)[:BATCH], len(done)
+        done += [job.pk for job in batch if monotonic() < deadline and _affected(job, now, effect)]
+        if len(batch) < BATCH or len(done) == before:
             break
     return done
 

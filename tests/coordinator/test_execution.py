@@ -343,7 +343,7 @@ def test_a_command_with_a_fault_of_its_own_is_not_stored(engine: Engine) -> None
 
 
 @register(monitored=False)
-class Hasty(Logging):
+class Forgetful(Logging):
     """Add a child, and not wait for it."""
 
     def execute(self) -> Any:
@@ -355,7 +355,7 @@ class Hasty(Logging):
 
 
 def test_children_that_are_not_waited_for_are_not_forgotten_in_silence(engine: Engine) -> None:
-    handle = engine.submit(Hasty)
+    handle = engine.submit(Forgetful)
     engine.run()
     assert engine.row(handle).error == "It added child commands, and then did not wait for them."
     assert CommandEntity.objects.count() == 1

@@ -320,3 +320,18 @@ def test_the_workers_run_it_each_minute_unless_an_admin_says_otherwise() -> None
     make_schedules(app_config=apps.get_app_config("django_q"))
     assert schedules.get().minutes == 5
     assert run_upkeep() == "0 lost, 0 cleared, 0 deleted; 0 commands removed"
+
+
+@pytest.mark.django_db
+def test_a_tick_ends_in_time_and_says_that_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs_to_clear = [make_job(auto_cleared=True) for _ in range(3)]
+    for job in jobs_to_clear:
+        jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=NOW)
+    monkeypatch.setattr(upkeep, "SPELL", 0)
+    report = upkeep.tick(NOW + timedelta(days=1))
+    assert report.more
+    assert report.cleared == []
+    monkeypatch.undo()
+    report = upkeep.tick(NOW + timedelta(days=1))
+    assert not report.more
+    assert len(report.cleared) == 3
