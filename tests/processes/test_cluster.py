@@ -24,7 +24,7 @@ def test_upkeep_runs_when_it_is_due(own_site: Site) -> None:
     def result() -> str:
         return own_site.manage("shell", "-v", "0", "-c", RESULT).strip()
 
-    assert eventually(result, seconds=40) == "0 lost, 0 cleared, 0 deleted"
+    assert eventually(result, seconds=40) == "0 lost, 0 cleared, 0 deleted; 0 commands removed"
 
 
 def test_a_job_without_a_sign_of_life_is_unknown_within_seconds(site: Site) -> None:
