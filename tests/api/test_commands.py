@@ -314,10 +314,10 @@ def test_many_wait_by_one_look() -> None:
             await watch.over(command_id, patience)
             return loop.time() - begun
 
-        return list(await asyncio.gather(*(timed(key, 5) for key in [*ends, uuid4()]), timed(stays, 0.4)))
+        return list(await asyncio.gather(*(timed(key, 5) for key in [*ends, uuid4()]), timed(stays, 2)))
 
     *soon, late = asyncio.run(wait())
-    assert max(soon) < 0.4 <= late < 2
+    assert max(soon) < 2 <= late
     assert watch._looking is None
 
 

@@ -77,10 +77,9 @@ def test_a_step_with_5_000_open_sub_steps_ends_by_force() -> None:
 
 def test_adding_and_ending_cost_the_same_in_a_large_job(django_assert_num_queries: Any) -> None:
     job, actor = large_job(2_000), make_actor()
-    extra = 1 if connection.vendor == "postgresql" else 0  # the feed's lock
-    with django_assert_num_queries(7 + extra):
+    with django_assert_num_queries(7):
         step = make_step(job, actor)
-    with django_assert_num_queries(7 + extra):
+    with django_assert_num_queries(7):
         steps.end_step(job_id=job.pk, step_id=step.pk, status="FINISHED", actor=actor, now=LATER)
 
 
@@ -104,4 +103,4 @@ def test_deleting_a_job_with_10_000_steps_is_many_short_transactions(monkeypatch
     jobs.delete_job(job_id=job.pk, cleared_until=NOW, now=NOW)
     assert (Job.objects.get(), Step.objects.get().job, Event.objects.count()) == (other, other, 2)
     assert len(lengths) >= 10_000 / jobs.PORTION * 2
-    assert max(lengths) < 1, f"{max(lengths):.2f} s"
+    assert max(lengths) < 4, f"{max(lengths):.2f} s"
