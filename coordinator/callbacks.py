@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from coordinator.command import RUNNING, Answer, Child, Command, Failed, Succeeded
-from coordinator.models import BAD, ENDED, CommandStatus
+from coordinator.models import BAD, OVER
 
 
 class Callback:
@@ -50,7 +50,7 @@ class ChildrenCallback(PollingCallback):
 
     def do_polling(self, command: Command[Any, Any], child_ids: Sequence[UUID]) -> Answer | None:
         children = command.children()
-        if not all(over(child.status) for child in children):
+        if not all(child.status in OVER for child in children):
             return RUNNING
         failed = [child for child in children if child.status in BAD]
         if failed and not command.ignore_child_failure:
@@ -80,8 +80,3 @@ class SerialChildrenCallback(ChildrenCallback):
             command.stage += 1
             return RUNNING
         return super().children_succeeded(command, completed)
-
-
-def over(status: CommandStatus) -> bool:
-    """Whether nothing more will be done for a child command, unless an admin wants it."""
-    return status in ENDED or status == CommandStatus.UNKNOWN

@@ -28,6 +28,7 @@ from coordinator.limits import limits, time_limit
 from coordinator.models import OVER, SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
 from coordinator.rebuild import Unbuildable, children_of, parsed, rebuild
+from coordinator.repository import get_child_command_ids
 from coordinator.secrets import stored
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
@@ -381,7 +382,7 @@ class Run(Engine):
         before = vars(self.row).copy()
         while True:
             try:
-                with self._committing(name) as work:
+                with committing(name, job_id=self.row.job_id, now=self.clock()) as work:
                     write(work)
                 return
             except (InterfaceError, OperationalError) as error:
@@ -392,11 +393,6 @@ class Run(Engine):
                 connection.close()
                 sleep(AFTER_ERROR)
 
-    @contextmanager
-    def _committing(self, name: str) -> Iterator[OwnWork | None]:
-        with committing(name, job_id=self.row.job_id, now=self.clock()) as work:
-            yield work
-
     def _live_children(self) -> int:
         """How many of its child commands are not over."""
         if not self.row.children:
@@ -404,10 +400,7 @@ class Run(Engine):
         return CommandEntity.objects.filter(parent_command_id=self.row.pk).exclude(status__in=OVER).count()
 
     def _child_ids(self) -> list[UUID]:
-        if not self.row.children:
-            return []
-        children = CommandEntity.objects.filter(parent_command_id=self.row.pk).order_by("position")
-        return list(children.values_list("pk", flat=True))
+        return get_child_command_ids(self.row.pk) if self.row.children else []
 
     def _in(self, seconds: float) -> datetime:
         return self.clock() + timedelta(seconds=seconds)

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from coordinator import monitoring
 from coordinator.callbacks import Callback
-from coordinator.command import Command, Context
+from coordinator.command import Command
 from coordinator.models import CommandEntity
+from coordinator.rebuild import context_of
 from coordinator.repository import create_command_entity
 from taskmonitor.models import Actor
 from taskmonitor.services.own_work import OwnWork
@@ -29,14 +30,7 @@ def store_children(
     now: datetime,
 ) -> None:
     """Store new child commands behind those that `parent` has, shown beneath its step, due at once."""
-    context = Context(
-        user_id=parent.user_id,
-        correlation_id=parent.correlation_id,
-        job_id=parent.job_id,
-        step_id=parent.step_id,
-        execution_reason=parent.execution_reason,  # type: ignore[arg-type]  # a word of it
-    )
-    entities = []
+    context, entities = context_of(parent), []
     for position, (kind, parameters) in enumerate(planned, start=parent.children):
         child = kind(uuid4(), parameters, context)
         entity = _entity(child, monitoring.show_child(child, work), now)
