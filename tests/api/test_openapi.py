@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from defusedxml.ElementTree import fromstring
 from django.test import Client
+from django.utils import timezone
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from drf_spectacular.drainage import GENERATOR_STATS
@@ -286,7 +287,7 @@ def test_what_goes_over_the_wire_has_the_shapes_described(
     assert wire("get", one_step, **ids)["status"] == "FAILED"
     wire("get", f"{one_step}/statistics", **ids)
     assert len(wire("get", "/api/jobs/{job_id}/steps", **ids)["step"]) == 2
-    make_step(make_job())
+    make_step(make_job(now=timezone.now()))
     listed = client.get("/api/jobs?follow=steps&max=1&after=", headers={"Accept": kind}).getvalue()
     told = wire.read(listed, {"$ref": "#/components/schemas/Jobs"})
     wire.check(told, {"$ref": "#/components/schemas/Jobs"})
