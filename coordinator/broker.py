@@ -173,7 +173,7 @@ def claim(now: datetime, *, lapsed: datetime | None = None, worker: str, limit: 
     field: Any = CommandEntity._meta.get_field("due_at")
     instants = (now, lapsed or now, lease_from(now))
     instant, ended, until = (field.get_db_prep_save(each, database) for each in instants)
-    with writing(), database.cursor() as cursor:
+    with writing(alone=True), database.cursor() as cursor:
         cursor.execute(_claim_sql(database.vendor), [instant, ended, limit, until, until, worker])
         return [(UUID(str(key)), fence) for key, fence in cursor.fetchall()]
 

@@ -12,11 +12,14 @@ from taskmonitor.services.transaction import writing
 
 @contextmanager
 def committing(
-    name: str, *, job_id: UUID | None = None, now: datetime | None = None
+    name: str, *, job_id: UUID | None = None, now: datetime | None = None, alone: bool = False
 ) -> Iterator[OwnWork | None]:
-    """A transaction; with `job_id` and `now` that job is locked first, and what was done to it written last."""
+    """A transaction; with `job_id` and `now` that job is locked first, and what was done to it written last.
+
+    `alone`: without a job it has one statement.
+    """
     reach(f"before-{name}")
-    with writing():
+    with writing(alone=alone and job_id is None):
         if job_id is None or now is None:
             yield None
         else:

@@ -23,7 +23,7 @@ from coordinator.callbacks import Callback, ChildrenCallback
 from coordinator.command import RUNNING, Answer, Child, Command, Engine, Failed, Succeeded, WaitFor
 from coordinator.commits import committing
 from coordinator.hand import Hand
-from coordinator.lease import Claim, Lease, Superseded
+from coordinator.lease import Claim, Lease, Superseded, wake
 from coordinator.limits import limits, time_limit
 from coordinator.models import OVER, SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
@@ -34,6 +34,7 @@ from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.services.own_work import OwnWork
 from taskmonitor.services.text import legible
+from taskmonitor.statements import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,17 @@ AFTER_ERROR = 0.3  # seconds until what could not be written is written again
 
 Now = Callable[[], datetime]
 S = CommandStatus
+
+_HELD = Prepared(
+    lambda keys: CommandEntity.objects.filter(pk__among=keys, lease_until__isnull=False).order_by(
+        "created_at", "position"
+    )
+)
+_LIVE_CHILD = Prepared(
+    lambda parent: (
+        CommandEntity.objects.filter(parent_command_id=parent).exclude(status__in=OVER).values_list("pk")[:1]
+    )
+)
 
 
 def run_batch(claims: Sequence[Claim]) -> None:
@@ -63,10 +75,7 @@ def work(claims: Sequence[Claim], clock: Now) -> None:
 def _held(claims: Sequence[Claim]) -> list[Lease]:
     """The claimed rows that are still ours, the first submitted first."""
     fences = dict(claims)
-    rows = CommandEntity.objects.filter(pk__in=fences, lease_until__isnull=False).order_by(
-        "created_at", "position"
-    )
-    return [Lease(row) for row in rows if row.fence == fences[row.pk]]
+    return [Lease(row) for row in _HELD.all(list(fences)) if row.fence == fences[row.pk]]
 
 
 @contextmanager
@@ -124,14 +133,14 @@ class Run(Engine):
 
     def _act(self) -> bool:
         """Do the next thing; whether there may be more to do at once."""
-        live = self._live_children() if self.row.status in SETTLED else 0
+        live = self.row.status in SETTLED and self._has_live_children()
         may_resume = self.command.resumable and self.row.attempts < self.command.most_attempts
         act = decide(self.row, live, self.clock(), resumable=may_resume)
         return self._effects[act](self)
 
     def _execute(self) -> bool:
         now, row = self.clock(), self.row
-        with committing("begin"):
+        with committing("begin", alone=True):
             self.lease.write(
                 status=S.ACTIVE,
                 attempts=row.attempts + 1,
@@ -173,7 +182,7 @@ class Run(Engine):
 
     def _poll(self) -> bool:
         callback = self._callback
-        if type(callback).do_polling is ChildrenCallback.do_polling and self._live_children():
+        if type(callback).do_polling is ChildrenCallback.do_polling and self._has_live_children():
             return self._answered(RUNNING, "")  # it would say so, after it has rebuilt all children
         answer, trace = self._guarded(lambda: callback.do_polling(self.command, self._child_ids()))
         return self._answered(answer, trace, polls=self.row.polls + 1)
@@ -201,12 +210,12 @@ class Run(Engine):
 
     def _wait(self) -> bool:
         """Its children are not over; the last one's end wakes it."""
-        with committing("wait"):
+        with committing("wait", alone=True):
             self.lease.release(self._in(self.command.longest_poll))
         return False
 
     def _nothing(self) -> bool:
-        with committing("nothing"):
+        with committing("nothing", alone=True):
             self.lease.release(None)
         return False
 
@@ -259,7 +268,7 @@ class Run(Engine):
                 nudge.send()
             self.lease.release(min(due, row.expires_at or due), **fields)
 
-        self._commit("execute" if "executed" in fields else "poll", write)
+        self._commit("execute" if "executed" in fields else "poll", write, alone=not planned)
 
     def _settled(
         self,
@@ -273,7 +282,7 @@ class Run(Engine):
         if status == S.SUCCEEDED and self.command.result is not None:
             fields |= _result(self.command.result)
         self.command.status = status
-        if type(self._callback) is Callback and not self.row.children:
+        if self.command.handler is Callback and not self._has_live_children():
             ended = S.ENDED_SUCCESSFULLY if status == S.SUCCEEDED else S.ENDED_WITH_FAILURE
             self._ended(ended, error=error, trace=trace, settled=True, **fields)
             return False
@@ -292,7 +301,7 @@ class Run(Engine):
         tries = self.row.end_attempts + 1
         logger.warning("Command id=%s end method failed, try %d: %s", self.row.pk, tries, reason)
         if tries < self.command.end_attempts:
-            with committing("end-again"):
+            with committing("end-again", alone=True):
                 self.lease.release(
                     self._in(min(2**tries, self.command.longest_poll)), end_attempts=tries, trace=trace
                 )
@@ -304,7 +313,7 @@ class Run(Engine):
                 trace=trace,
             )
             return False
-        with committing("end-failed"):
+        with committing("end-failed", alone=True):
             self.lease.write(
                 status=again, end_attempts=0, error=f"Its end method failed: {reason}", trace=trace
             )
@@ -321,7 +330,7 @@ class Run(Engine):
             monitoring.end(row, work)
             _wake_parent(row, now)
 
-        self._commit("end", write)
+        self._commit("end", write, alone=row.parent_command_id is None)
         logger.info("Command id=%s status=%s %s", row.pk, status, row.error)
 
     def _quarantine(self, reason: str) -> None:
@@ -373,16 +382,17 @@ class Run(Engine):
         ]
         return answer
 
-    def _commit(self, name: str, write: Callable[[OwnWork | None], None]) -> None:
+    def _commit(self, name: str, write: Callable[[OwnWork | None], None], *, alone: bool = True) -> None:
         """Commit what a call of the command led to; anew if the database goes away, for as long as a lease lasts.
 
+        `alone`: beside what its job gets, it is one statement.
         If only the answer to a commit was lost, the next try finds the row changed, and is Superseded.
         """
         deadline = monotonic() + settings.COMMAND_LEASE.total_seconds()
         before = vars(self.row).copy()
         while True:
             try:
-                with committing(name, job_id=self.row.job_id, now=self.clock()) as work:
+                with committing(name, job_id=self.row.job_id, now=self.clock(), alone=alone) as work:
                     write(work)
                 return
             except (InterfaceError, OperationalError) as error:
@@ -393,11 +403,9 @@ class Run(Engine):
                 connection.close()
                 sleep(AFTER_ERROR)
 
-    def _live_children(self) -> int:
-        """How many of its child commands are not over."""
-        if not self.row.children:
-            return 0
-        return CommandEntity.objects.filter(parent_command_id=self.row.pk).exclude(status__in=OVER).count()
+    def _has_live_children(self) -> bool:
+        """Whether a child command of its is not over."""
+        return bool(self.row.children and _LIVE_CHILD.rows(self.row.pk))
 
     def _child_ids(self) -> list[UUID]:
         return get_child_command_ids(self.row.pk) if self.row.children else []
@@ -439,9 +447,8 @@ def _result(result: BaseModel) -> dict[str, Any]:
 
 
 def _wake_parent(row: CommandEntity, now: datetime) -> None:
-    """Have the parent looked at within one pass, also if somebody is looking at it now."""
+    """Have the parent looked at within one pass."""
     if row.parent_command_id is None:
         return
-    parent = CommandEntity.objects.filter(pk=row.parent_command_id, due_at__isnull=False)
-    parent.update(due_at=now, poll_delay=0)
+    wake(row.parent_command_id, now)
     nudge.send()

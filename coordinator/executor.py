@@ -102,7 +102,7 @@ def execute_async(
         raise NotAllowed(kind.right)
     given = parsed("parameters", kind.parameters_class, parameters if parameters is not None else {})
     command = _valid(kind, given, _checked(context or Context(), kind, actor))
-    with committing("submit"):
+    with committing("submit", alone=not kind.monitored):
         store(command, actor=actor, now=now)
         nudge.send()
     return Handle(command.command_id)
@@ -130,7 +130,7 @@ def deliver(command_id: UUID, data: Any, *, now: datetime) -> None:
     Conflict if it has ended or was set aside, or has another event to handle; Invalid for `data` that is no JSON.
     """
     try:
-        with committing("deliver"):
+        with committing("deliver", alone=True):
             live = CommandEntity.objects.filter(pk=command_id, due_at__isnull=False, event__isnull=True)
             if not live.update(event={"data": data}, due_at=now):
                 raise Conflict(f"Command {command_id} has ended, or has not yet handled its last event.")

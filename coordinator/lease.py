@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from coordinator.models import CommandEntity, lease_from
+from taskmonitor.statements import bound, executed
 
 _TABLE = CommandEntity._meta.db_table
 
@@ -46,20 +47,17 @@ class Lease:
         self.row.lease_until = None
 
     def _update(self, fields: dict[str, Any], sets: list[str]) -> None:
-        row = self.row
-        bound = [_stored(name, value) for name, value in fields.items()]
-        guard, sources = _guard(fields.get("status"))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f'UPDATE "{_TABLE}" SET {", ".join(sets)} WHERE {guard}',  # noqa: S608 - names of ours
-                [*bound, _stored("command_id", row.command_id), row.fence, *sources],
-            )
+        row, (guard, sources) = self.row, _guard(fields.get("status"))
+        sql = f'UPDATE "{_TABLE}" SET {", ".join(sets)} WHERE {guard}'  # noqa: S608 - names of ours
+        values = bound(CommandEntity, {**fields, "command_id": row.command_id, "fence": row.fence})
+        with executed(sql, [*values, *sources]) as cursor:
             if not cursor.rowcount:
                 raise Superseded
         for name, value in fields.items():
             setattr(row, name, value)
 
 
+@cache
 def _guard(target: str | None) -> tuple[str, list[str]]:
     """What must still be true of a row: it is ours, and its status may become `target`."""
     held = '"command_id" = %s AND "fence" = %s AND "lease_until" IS NOT NULL'
@@ -69,24 +67,30 @@ def _guard(target: str | None) -> tuple[str, list[str]]:
     return f'{held} AND "status" IN ({", ".join(["%s"] * len(sources))})', sources
 
 
+def wake(command_id: UUID, now: datetime) -> None:
+    """Have a live command looked at now, also if somebody is looking at it."""
+    live = '"command_id" = %s AND "due_at" IS NOT NULL'
+    sql = f'UPDATE "{_TABLE}" SET "due_at" = %s, "poll_delay" = 0 WHERE {live}'  # noqa: S608 - names of ours
+    with executed(sql, bound(CommandEntity, {"due_at": now, "command_id": command_id})):
+        pass
+
+
 def release_polled(leases: Sequence[Lease], *, due_at: datetime, poll_delay: int) -> None:
     """Let go, in one UPDATE, of those of the rows that are still ours, each with one more poll."""
-    bound: list[Any] = [_stored("due_at", due_at), poll_delay]
+    values = bound(CommandEntity, {"due_at": due_at, "poll_delay": poll_delay})
     for lease in leases:
-        bound += (_stored("command_id", lease.row.command_id), lease.row.fence)
+        values += bound(CommandEntity, {"command_id": lease.row.command_id, "fence": lease.row.fence})
         lease.row.lease_until = None
     held = ", ".join(["(%s, %s)"] * len(leases))
     if connection.vendor == "postgresql":
         held = held.replace("(%s, %s)", "(%s::uuid, %s)", 1)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE "{_TABLE}" SET {_DUE_UNLESS_WOKEN}, "poll_delay" = %s, "polls" = "polls" + 1,
-                "lease_until" = NULL, "worker" = ''
-            WHERE "lease_until" IS NOT NULL AND ("command_id", "fence") IN (VALUES {held})
-            """,  # noqa: S608 - names of ours
-            bound,
-        )
+    sql = f"""
+        UPDATE "{_TABLE}" SET {_DUE_UNLESS_WOKEN}, "poll_delay" = %s, "polls" = "polls" + 1,
+            "lease_until" = NULL, "worker" = ''
+        WHERE "lease_until" IS NOT NULL AND ("command_id", "fence") IN (VALUES {held})
+    """  # noqa: S608 - names of ours
+    with executed(sql, values):
+        pass
 
 
 _DUE_UNLESS_WOKEN = '"due_at" = CASE WHEN "due_at" < "lease_until" THEN "due_at" ELSE %s END'
@@ -96,8 +100,3 @@ _DUE_UNLESS_WOKEN = '"due_at" = CASE WHEN "due_at" < "lease_until" THEN "due_at"
 def _column(name: str) -> str:
     field: Any = CommandEntity._meta.get_field(name)
     return f'"{field.column}"'
-
-
-def _stored(name: str, value: Any) -> Any:
-    field: Any = CommandEntity._meta.get_field(name)
-    return field.get_db_prep_save(value, connection)

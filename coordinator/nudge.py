@@ -85,17 +85,19 @@ def _notify() -> None:
 
 
 def _ring() -> None:
-    for path in _folder().glob("*"):
-        with suppress(OSError):  # it is full of hints, or its process died just now
-            _ring_at(path)
+    folder = _folder()
+    with suppress(FileNotFoundError):  # nobody has listened yet
+        for name in os.listdir(folder):
+            with suppress(OSError):  # it is full of hints, or its process died just now
+                _ring_at(f"{folder}/{name}")
 
 
-def _ring_at(path: Path) -> None:
+def _ring_at(path: str) -> None:
     try:
         pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ENXIO:  # its process is gone
-            path.unlink()
+            os.unlink(path)
         return
     try:
         os.write(pipe, b"!")

@@ -17,7 +17,7 @@ class Act(Enum):
     NOTHING = "leave it alone"
 
 
-def decide(row: CommandEntity, live_children: int, now: datetime, *, resumable: bool) -> Act:
+def decide(row: CommandEntity, live_children: bool, now: datetime, *, resumable: bool) -> Act:
     """The one thing to do now with a command that is due. `resumable`: it may be executed once more."""
     if row.status == CommandStatus.NOT_STARTED:
         return Act.EXECUTE

@@ -14,12 +14,13 @@ from coordinator.rebuild import context_of
 from coordinator.repository import create_command_entity
 from taskmonitor.models import Actor
 from taskmonitor.services.own_work import OwnWork
+from taskmonitor.statements import insert
 
 
 def store(command: Command[Any, Any], *, actor: Actor, now: datetime) -> CommandEntity:
     """Store a new root command, shown in the monitor and due at once, in the caller's transaction."""
     entity = _entity(command, monitoring.show(command, actor=actor, now=now), now)
-    entity.save(force_insert=True)
+    insert(entity)
     return entity
 
 
@@ -37,7 +38,7 @@ def store_children(
         entity.parent_command_id, entity.root_command_id = parent.command_id, parent.top
         entity.position = position
         entities.append(entity)
-    CommandEntity.objects.bulk_create(entities)
+    insert(*entities)
 
 
 def _entity(command: Command[Any, Any], place: monitoring.Place, now: datetime) -> CommandEntity:

@@ -24,10 +24,7 @@ _tickets = count()
 
 def append(*events: Event) -> None:
     """Record what happened; the last statement of a service."""
-    if len(events) == 1:
-        insert(events[0])
-    else:
-        Event.objects.bulk_create(events, batch_size=500)
+    insert(*events)
     transaction.on_commit(_wake)
 
 

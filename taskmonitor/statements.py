@@ -16,11 +16,23 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX
-from django.db.models import AutoField, DateTimeField, Field, ForeignKey, JSONField, Lookup, Model, QuerySet
+from django.db.models import (
+    AutoField,
+    DateTimeField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Lookup,
+    Model,
+    QuerySet,
+    UUIDField,
+)
 from django.db.models.base import ModelState
 from django.db.models.expressions import Value
 
 M = TypeVar("M", bound=Model)
+
+ROWS = 500  # that one statement inserts; SQLite binds 32 766 values at most
 
 
 class Given(Value):
@@ -41,7 +53,8 @@ class Among(Lookup):
         return self.forms[connection.vendor].format(left, right), (*left_parameters, *right_parameters)
 
 
-ForeignKey.register_lookup(Among, "among")
+for _keys in (ForeignKey, UUIDField):
+    _keys.register_lookup(Among, "among")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class _Compiled:
 
     def rows(self, bound: Sequence[Any]) -> list[list[Any]]:
         database = connections[DEFAULT_DB_ALIAS]
-        with _executed(database, self.sql, bound) as cursor:
+        with executed(self.sql, bound) as cursor:
             rows = [list(row) for row in cursor.fetchall()]
         for conversion in self.conversions:
             known: dict[Any, Any] = {}  # a job's id stands in each of its steps, a parent's in its children
@@ -184,48 +197,63 @@ def _stored(model: type[M], fields: dict[str, Any]) -> M:
     return instance
 
 
-def insert(row: Model) -> None:
-    """Store a new row as it is: nothing is read back, no signal is sent."""
-    database, (sql, fields) = connections[DEFAULT_DB_ALIAS], _insertion(type(row))
-    bound = [_bound(field, getattr(row, field.attname), database) for field in fields]
-    with _executed(database, sql, bound):
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+def insert(*rows: Model) -> None:
+    """Store new rows of one table as they are: nothing is read back, no signal is sent."""
+    database = connections[DEFAULT_DB_ALIAS]
+    for start in range(0, len(rows), ROWS):
+        batch = rows[start : start + ROWS]
+        sql, fields = _insertion(type(batch[0]), len(batch))
+        values = [_bound(field, getattr(row, field.attname), database) for row in batch for field in fields]
+        with executed(sql, values):
+            for row in batch:
+                row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update(model: type[Model], key: Any, values: dict[str, Any], *, statuses: tuple[str, ...] = ()) -> bool:
     """Write plain values to the row of that primary key, if its status is one of `statuses`; whether it was."""
-    database, (sql, fields) = connections[DEFAULT_DB_ALIAS], _change(model, tuple(values), len(statuses))
-    bound = [
-        _bound(field, value, database) for field, value in zip(fields, (*values.values(), key), strict=True)
-    ]
-    with _executed(database, sql, [*bound, *statuses]) as cursor:
+    sql = _change(model, tuple(values), len(statuses))
+    changed = bound(model, {**values, "pk": key})
+    with executed(sql, [*changed, *statuses]) as cursor:
         return bool(cursor.rowcount)
 
 
+def bound(model: type[Model], values: dict[str, Any]) -> list[Any]:
+    """Values of fields, by their names, as the database takes them."""
+    database, fields = connections[DEFAULT_DB_ALIAS], _fields(model)
+    return [_bound(fields[name], value, database) for name, value in values.items()]
+
+
 @cache
-def _change(model: type[Model], names: tuple[str, ...], statuses: int) -> tuple[str, list["Field[Any, Any]"]]:
-    meta = model._meta
-    fields: list[Any] = [meta.get_field(name) for name in names]
-    sets = ", ".join([f'"{field.column}" = %s' for field in fields])
+def _fields(model: type[Model]) -> dict[str, "Field[Any, Any]"]:
+    """The fields by every name that they have."""
+    meta: Any = model._meta
+    named = {name: field for field in meta.concrete_fields for name in (field.name, field.attname)}
+    return {**named, "pk": meta.pk}
+
+
+@cache
+def _change(model: type[Model], names: tuple[str, ...], statuses: int) -> str:
+    meta, fields = model._meta, _fields(model)
+    sets = ", ".join([f'"{fields[name].column}" = %s' for name in names])
     guard = f" AND status IN ({', '.join(['%s'] * statuses)})" if statuses else ""
-    sql = f'UPDATE "{meta.db_table}" SET {sets} WHERE "{meta.pk.column}" = %s{guard}'  # noqa: S608 - names of ours
-    return sql, [*fields, meta.pk]
+    return f'UPDATE "{meta.db_table}" SET {sets} WHERE "{meta.pk.column}" = %s{guard}'  # noqa: S608 - names of ours
 
 
-@cache
-def _insertion(model: type[Model]) -> tuple[str, list["Field[Any, Any]"]]:
+@lru_cache(maxsize=100)  # for some numbers of rows
+def _insertion(model: type[Model], rows: int) -> tuple[str, list["Field[Any, Any]"]]:
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField)]
     names = ", ".join(f'"{field.column}"' for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places})', fields  # noqa: S608 - names of ours
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * rows)
+    return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {places}', fields  # noqa: S608 - names of ours
 
 
 @contextmanager
-def _executed(database: Any, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+def executed(sql: str, values: Sequence[Any]) -> Iterator[Any]:
     """The cursor of the statement. On SQLite it is Python's own, unless somebody watches what Django's does.
 
     Django's takes longer to pass on a statement than SQLite takes to run it.
     """
+    database: Any = connections[DEFAULT_DB_ALIAS]
     watched = database.queries_logged or database.execute_wrappers or database.needs_rollback
     if database.vendor != "sqlite" or database.connection is None or watched:
         with database.cursor() as cursor:

@@ -209,6 +209,4 @@ def _link(job: Job, named: list[EntityName]) -> None:
             type=entity.type, key=entity.key, defaults={"name": entity.name}
         )
     in_order = dict.fromkeys((entity.type, entity.key) for entity in named)
-    JobEntity.objects.bulk_create(
-        JobEntity(job=job, entity=made[key], start_time=job.start_time) for key in in_order
-    )
+    insert(*(JobEntity(job=job, entity=made[key], start_time=job.start_time) for key in in_order))

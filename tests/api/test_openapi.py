@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 import pytest
 from defusedxml.ElementTree import fromstring
 from django.test import Client
-from django.utils import timezone
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from drf_spectacular.drainage import GENERATOR_STATS

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from coordinator import execution
+from coordinator import commits, execution
 from coordinator.command import Command
 from coordinator.lease import Lease
 from coordinator.models import CommandEntity, CommandStatus
@@ -160,3 +160,23 @@ def test_a_child_that_was_cut_off_or_set_aside_fails_its_parent(engine: Engine, 
     assert handle.status == CommandStatus.ENDED_WITH_FAILURE
     assert engine.row(handle).error.startswith("1 of its child commands failed")
     assert LOG[-1] == "end_with_failure hello"
+
+
+@register()
+class Bare(Logging):
+    """Have two children, and nothing to do after them."""
+
+    def execute(self) -> None:
+        for _ in range(2):
+            self.add_child(Plain, Word())
+
+
+def test_a_parent_without_end_method_has_ended_once_its_children_have(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(commits, "reach", passed.append)
+    handle = engine.submit(Bare)
+    engine.run()
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert (passed.count("after-end"), passed.count("after-settle")) == (3, 0)

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from coordinator.command import Command
 from coordinator.executor import execute_async
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.registry import register
 from taskmonitor.models import Job
-from tests.coordinator.commands import LOG, Plain, Word
+from tests.coordinator.commands import LOG, Plain, Quiet, Word
 from tests.coordinator.conftest import Engine
 
 
@@ -59,3 +60,15 @@ def test_a_command_is_submitted_with_its_callers_transaction_or_not_at_all() -> 
         handle = execute_async(Plain, Word(), now=engine.now)
     engine.turn()
     assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_of_one_statement_takes_one_round_trip() -> None:
+    engine = Engine()
+    with CaptureQueriesContext(connection) as told:
+        handle = engine.submit(Quiet)
+        engine.turn()
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+    hint = ["NOTIFY"] if connection.vendor == "postgresql" else []
+    verbs = [query["sql"].split()[0] for query in told]
+    assert verbs == ["INSERT", *hint, "WITH", "SELECT", "UPDATE", "UPDATE"]
