@@ -49,7 +49,7 @@ class Lifecycle(models.Model):
     def change(self, **fields: Any) -> None:
         """Write `fields` to this row alone, in one UPDATE."""
         update(type(self), self.pk, fields)
-        self._remember(fields)
+        self.remember(**fields)
 
     def move(self, target: Status, **fields: Any) -> None:
         """Move to `target`, writing `fields` in the same UPDATE, or raise TransitionError.
@@ -61,8 +61,9 @@ class Lifecycle(models.Model):
         if not update(type(self), self.pk, fields, statuses=sources):
             self.refresh_from_db(fields=["status", "end_time"])
             raise TransitionError(str(self._meta.verbose_name), self.status, target, self.end_time)
-        self._remember(fields)
+        self.remember(**fields)
 
-    def _remember(self, fields: dict[str, Any]) -> None:
+    def remember(self, **fields: Any) -> None:
+        """Set `fields`, which are written, or will be with the whole of a new row."""
         for name, value in fields.items():
             setattr(self, name, value)

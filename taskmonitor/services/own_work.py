@@ -33,7 +33,6 @@ def new_job(
         last_updated=now,
         last_sign=now,
     )
-    insert(job)
     work = OwnWork(job, actor, now)
     work.note(Verb.ADDED, new_status=job.status)
     yield work
@@ -50,12 +49,12 @@ def attached(job_id: UUID, step_id: UUID | None, *, actor: Actor, now: datetime)
     job = row.locked(job_id, actor)
     if job.ended:
         raise ParentEnded("job", job.status)
-    step = row.find_step(job, step_id) if step_id else None
+    work = OwnWork(job, actor, now)
+    step = work.step(step_id) if step_id else None
     if step_id and step is None:
         raise Invalid("step_id", f"{step_id} is not a step of this job.")
     if step is not None and step.ended:
         raise ParentEnded("step", step.status)
-    work = OwnWork(job, actor, now)
     yield work
     work.write()
 
@@ -73,76 +72,113 @@ def work_on(job_id: UUID, *, now: datetime) -> Iterator["OwnWork | None"]:
 
 
 class OwnWork:
-    """One write to a locked job and its steps: a step or more, then the job's row, then the events."""
+    """One write to a new or locked job and its steps: a step or more, then the job's row, new steps, and the events."""
 
     def __init__(self, job: Job, actor: Actor, now: datetime) -> None:
         self.job, self.actor, self.now = job, actor, now
+        self._steps: dict[UUID, Step] = {}  # that were looked up, or are new
+        self._numbers: dict[UUID | None, int] = {}  # of the next step beneath each
         self._events: list[Event] = []
         self._fields: dict[str, Any] = {}
 
+    def step(self, step_id: UUID) -> Step | None:
+        """The step of that job, if there is one."""
+        if step_id not in self._steps and (found := row.find_step(self.job, step_id)):
+            self._steps[step_id] = found
+        return self._steps.get(step_id)
+
     def add_step(self, *, description: str, type: StepType, parent_step_id: UUID | None = None) -> Step:  # noqa: A002
         """A new step, STARTED, under that step, or under the job if there is no such step in it."""
-        parent = row.find_step(self.job, parent_step_id) if parent_step_id else None
+        parent = self.step(parent_step_id) if parent_step_id else None
         step = Step(
             job=self.job,
             parent_step=parent,
-            number=row.next_number(self.job, parent),
+            number=self._next_number(parent),
             depth=parent.depth + 1 if parent else 0,
             description=description,
             type=type,
             start_time=self.now,
             last_updated=self.now,
         )
-        insert(step)
+        self._steps[step.pk] = step
         self._count(total=1, open=1)
         self.note(Verb.ADDED, step_id=step.pk, new_status=step.status)
         return step
 
-    def step(self, step_id: UUID) -> Step | None:
-        """The step of that job, if there is one."""
-        return row.find_step(self.job, step_id)
-
     def end_step(self, step_id: UUID, status: Status, reason: str = "") -> bool:
         """End the step; False if it is gone or has ended."""
-        step = row.find_step(self.job, step_id)
+        step = self.step(step_id)
         if step is None or step.ended:
             return False
-        old = step.status
-        step.move(status, end_time=self.now, last_updated=self.now, reason=reason)
+        old, fields = step.status, {"end_time": self.now, "last_updated": self.now, "reason": reason}
+        if _is_new(step):
+            step.remember(status=status, **fields)
+        else:
+            step.move(status, **fields)
         self._count(open=-1, bad=int(status in row.BAD))
         self.note(Verb.MOVED, step_id=step_id, old_status=old, new_status=status, text=reason)
         return True
 
     def progress(self, step_id: UUID, **fields: Any) -> None:
         """Write progress fields to the open step."""
-        step = row.find_step(self.job, step_id)
+        step = self.step(step_id)
         if step is not None and not step.ended:
             step.change(last_updated=self.now, **fields)
             self.note(Verb.PROGRESSED, step_id=step_id)
 
     def end(self, status: Status, reason: str = "") -> None:
         """End the job, and whatever is open in it, in the same way."""
-        open_steps, old = row.open_steps(self.job), self.job.status
-        self._count(open=-len(open_steps), bad=len(open_steps) if status in row.BAD else 0)
-        if open_steps:
+        for step in self._new():
+            self.end_step(step.pk, status)
+        if still_open := self._counted("steps_open"):
+            self._count(open=-still_open, bad=still_open if status in row.BAD else 0)
+            open_steps = row.open_steps(self.job)
             self._events += row.close_steps(self.job, open_steps, status, actor=self.actor, now=self.now)
-        self.job.move(status, end_time=self.now, reason=reason, stale_at=None)
-        self.note(Verb.MOVED, old_status=old, new_status=status, text=reason)
-
-    def write(self) -> None:
-        """Write the job's own row and the events; nothing if nothing was done."""
-        if not self._events:
-            return
-        self.job.change(version=self.job.version + 1, last_updated=self.now, **self._fields)
-        for event in self._events:
-            event.version = self.job.version
-        feed.append(*self._events)
-
-    def _count(self, total: int = 0, open: int = 0, bad: int = 0) -> None:  # noqa: A002
-        for name, by in (("steps_total", total), ("steps_open", open), ("steps_bad", bad)):
-            if by:
-                self._fields[name] = self._fields.get(name, getattr(self.job, name)) + by
+        self._fields |= {"status": status, "end_time": self.now, "reason": reason, "stale_at": None}
+        self.note(Verb.MOVED, old_status=self.job.status, new_status=status, text=reason)
 
     def note(self, verb: Verb, **fields: Any) -> None:
         """Keep what was done for the feed; it is appended last, as in each service."""
         self._events.append(Event.of(self.job, verb, actor=self.actor, now=self.now, **fields))
+
+    def write(self) -> None:
+        """Write the job's own row, the new steps and the events; nothing if nothing was done."""
+        if not self._events:
+            return
+        fields = {**self._fields, "version": self.job.version + 1, "last_updated": self.now}
+        if _is_new(self.job):
+            self.job.remember(**fields)
+            insert(self.job)
+        elif "status" in fields:
+            self.job.move(fields.pop("status"), **fields)
+        else:
+            self.job.change(**fields)
+        insert(*self._new())
+        for event in self._events:
+            event.version = self.job.version
+        feed.append(*self._events)
+
+    def _new(self) -> list[Step]:
+        return [step for step in self._steps.values() if _is_new(step)]
+
+    def _next_number(self, parent: Step | None) -> int:
+        key = parent.pk if parent else None
+        if key not in self._numbers:
+            self._numbers[key] = 0 if _is_new(parent or self.job) else row.next_number(self.job, parent)
+        number = self._numbers[key]
+        self._numbers[key] = number + 1
+        return number
+
+    def _counted(self, name: str) -> int:
+        number: int = self._fields.get(name, getattr(self.job, name))
+        return number
+
+    def _count(self, total: int = 0, open: int = 0, bad: int = 0) -> None:  # noqa: A002
+        for name, by in (("steps_total", total), ("steps_open", open), ("steps_bad", bad)):
+            if by:
+                self._fields[name] = self._counted(name) + by
+
+
+def _is_new(work: Job | Step) -> bool:
+    """Whether it is still to be stored."""
+    return work._state.adding
