@@ -12,6 +12,11 @@ from coordinator import registry, secrets
 from coordinator.command import Child, Command, Context
 from coordinator.models import CommandEntity, CommandStatus, ExecutionReason
 from taskmonitor.errors import Invalid, NotFound
+from taskmonitor.statements import Prepared
+
+_CHILDREN = Prepared(
+    lambda parent: CommandEntity.objects.filter(parent_command_id=parent).order_by("position")
+)
 
 
 class Unbuildable(Exception):
@@ -54,8 +59,7 @@ def context_of(row: CommandEntity) -> Context:
 
 def children_of(parent_id: UUID) -> Sequence[Child]:
     """The child commands, in their order. The result of one that cannot be rebuilt is None."""
-    rows = CommandEntity.objects.filter(parent_command_id=parent_id).order_by("position")
-    return [_child(row) for row in rows]
+    return [_child(row) for row in _CHILDREN.all(parent_id)]
 
 
 def shown_parameters(row: CommandEntity) -> Any:

@@ -17,12 +17,19 @@ from coordinator.models import ENDED, CommandEntity, CommandStatus
 from coordinator.rebuild import Unbuildable, rebuild
 from coordinator.secrets import stored
 from taskmonitor.services.transaction import writing
+from taskmonitor.statements import Prepared
 
 PORTION = 500  # hierarchies that one transaction removes
 UPDATED = (  # what persisting a command anew writes
     *("command_type", "command_parameters", "command_params_class", "execution_reason", "status"),
     *("callback_enabled", "callback_notified", "executed", "return_value", "return_value_class"),
     *("user", "correlation_id", "job_id", "step_id"),
+)
+
+_CHILD_IDS = Prepared(
+    lambda parent: (
+        CommandEntity.objects.filter(parent_command_id=parent).order_by("position").values_list("pk")
+    )
 )
 
 
@@ -135,8 +142,7 @@ def get_command_execution_status(command_id: UUID) -> ExecutionStatus:
 
 def get_child_command_ids(command_id: UUID) -> list[UUID]:
     """Its child commands, in their order."""
-    children = CommandEntity.objects.filter(parent_command_id=command_id).order_by("position")
-    return list(children.values_list("pk", flat=True))
+    return [key for (key,) in _CHILD_IDS.rows(command_id)]
 
 
 def has_command_entities_with_root_command_id(root_command_id: UUID) -> bool:

@@ -61,7 +61,11 @@ class Command(BaseCommand):
     help = f"Fill a running instance over REST with {JOBS} jobs of every state, and one that goes on until ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--url", default=f"http://{settings.HOST_IN_URL}:{settings.PORT}/api")
+        parser.add_argument(
+            "--url",
+            default=f"http://{settings.HOST_IN_URL}:{settings.PORT}/api",
+            help="of its API, with /api",
+        )
         parser.add_argument("--seed", type=int, default=1, help="for the same site again")
         parser.add_argument(
             "--once", action="store_true", help="let the live job run through quickly, and stop"
