@@ -28,8 +28,7 @@ from coordinator.limits import limits, time_limit
 from coordinator.models import OVER, SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
 from coordinator.rebuild import Unbuildable, children_of, parsed, rebuild
-from coordinator.repository import get_child_command_ids
-from coordinator.secrets import stored
+from coordinator.repository import get_child_command_ids, returned
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.services.own_work import OwnWork
@@ -249,7 +248,7 @@ class Run(Engine):
     def _goes_on(self, due: datetime, **fields: Any) -> None:
         """Let go of a command that is not settled, with the children that it planned."""
         if self.command.result is not None:
-            fields |= _result(self.command.result)
+            fields |= returned(self.command.result)
         planned, row = self.command.planned, self.row
         fields |= {"stage": self.command.stage, "children": row.children + len(planned)}
 
@@ -271,7 +270,7 @@ class Run(Engine):
     ) -> bool:
         """The work is over. If nothing is left to do the command has ended with that."""
         if status == S.SUCCEEDED and self.command.result is not None:
-            fields |= _result(self.command.result)
+            fields |= returned(self.command.result)
         self.command.status = status
         if type(self._callback) is Callback and not self.row.children:
             ended = S.ENDED_SUCCESSFULLY if status == S.SUCCEEDED else S.ENDED_WITH_FAILURE
@@ -432,10 +431,6 @@ def _named(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001 - it is a command's own
         says = ""
     return f"{type(error).__name__}{says}"
-
-
-def _result(result: BaseModel) -> dict[str, Any]:
-    return {"return_value": stored(result), "return_value_class": type(result).__name__}
 
 
 def _wake_parent(row: CommandEntity, now: datetime) -> None:

@@ -59,7 +59,7 @@ def persist(
     entity = create_command_entity(command.command_id, command.name, command.parameters, now=now)
     entity.status, entity.executed = command.status, command.executed
     if command.result is not None:
-        set_result(entity, command.result)
+        vars(entity).update(returned(command.result))
     entity.callback_enabled = command.handler is not Callback if enable_callback is None else enable_callback
     if parent is not None:
         above = get_command_entity(parent.command_id)
@@ -69,19 +69,23 @@ def persist(
     return persist_command(entity, command.context)
 
 
-def set_result(entity: CommandEntity, result: BaseModel) -> None:
-    """Write a result into a row that is not stored yet."""
-    entity.return_value = stored(result)
-    entity.return_value_class = type(result).__name__
+def returned(result: BaseModel) -> dict[str, Any]:
+    """What a row has of a result, by the names of its fields."""
+    return {"return_value": stored(result), "return_value_class": type(result).__name__}
+
+
+def set_context(entity: CommandEntity, context: Context) -> None:
+    """Write a context into a row that is not stored yet."""
+    entity.user_id = context.user_id
+    entity.correlation_id = context.correlation_id
+    entity.job_id, entity.step_id = context.job_id, context.step_id
+    entity.execution_reason = context.execution_reason
 
 
 def persist_command(entity: CommandEntity, context: Context | None = None) -> CommandEntity:
     """Store the row, and the context if one is given."""
     if context is not None:
-        entity.user_id = context.user_id
-        entity.correlation_id = context.correlation_id
-        entity.job_id, entity.step_id = context.job_id, context.step_id
-        entity.execution_reason = context.execution_reason
+        set_context(entity, context)
     return save_or_update(entity)
 
 
