@@ -29,11 +29,11 @@ def store_children(
     work: OwnWork | None,
     now: datetime,
 ) -> None:
-    """Store new child commands behind those that `parent` has, shown beneath its step, due at once."""
-    context, entities = context_of(parent), []
+    """Store new child commands behind those that `parent` has, shown beneath its step or the nearest above, due at once."""
+    context, above, entities = context_of(parent), monitoring.step_above(parent), []
     for position, (kind, parameters) in enumerate(planned, start=parent.children):
         child = kind(uuid4(), parameters, context)
-        entity = _entity(child, monitoring.show_child(child, work), now)
+        entity = _entity(child, monitoring.show_child(child, above, work), now)
         entity.parent_command_id, entity.root_command_id = parent.command_id, parent.top
         entity.position = position
         entities.append(entity)
