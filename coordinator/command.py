@@ -179,7 +179,10 @@ class Command(Generic[P, R]):
         return self.poll()
 
     def perform_next_operation(self, completed: int) -> bool:
-        """Start the next of several serial operations (`add_child`); False if there is none."""
+        """Start the next of several serial operations (`add_child`); False if there is none.
+
+        After one that adds no child command the next comes at the pace of polls.
+        """
         return False
 
     def handle_failure(self) -> None:

@@ -235,14 +235,15 @@ class Run(Engine):
             fields |= {"waits_for": legible(answer.event)[:100], "poll_delay": 0}
             self._goes_on(due, **fields)
             return False
-        first = "executed" in fields
+        heard, planned = "event" in fields, self.command.planned
         advanced = self.command.stage != self.row.stage
-        delay = 0 if first or advanced else self.row.next_delay(self.command.longest_poll)
-        if not (first or advanced or self.command.planned or "event" in fields):
+        delay = self.row.next_delay(self.command.longest_poll)
+        if not ("executed" in fields or advanced or planned or heard):
             self._hand.poll_again(self.lease, delay)
             return False
-        again = isinstance(self._callback, ChildrenCallback) and not self.command.planned
-        self._goes_on(self._in(0 if again else 1), poll_delay=0 if again else 1, **fields)
+        if heard:
+            delay = 0 if isinstance(self._callback, ChildrenCallback) and not planned else 1
+        self._goes_on(self._in(delay), poll_delay=delay, **fields)
         return False
 
     def _goes_on(self, due: datetime, **fields: Any) -> None:
