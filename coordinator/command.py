@@ -101,6 +101,10 @@ class Engine:
     def children(self) -> Sequence[Child]:
         raise RuntimeError("Only a running command can do that.")
 
+    def adopt(self) -> bool:
+        """Count a child command that is stored beside `add_child`; False if nobody runs the command."""
+        return False
+
 
 class Command(Generic[P, R]):
     """One durable piece of work. Its docstring's first line describes it; its class attributes say how it runs.

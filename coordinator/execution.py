@@ -119,6 +119,10 @@ class Run(Engine):
     def children(self) -> Sequence[Child]:
         return children_of(self.row.command_id) if self.row.children else []
 
+    def adopt(self) -> bool:
+        self.lease.write(children=self.row.children + 1)
+        return True
+
     # One step
 
     def _act(self) -> bool:
