@@ -101,6 +101,10 @@ class Engine:
     def children(self) -> Sequence[Child]:
         raise RuntimeError("Only a running command can do that.")
 
+    def adopt(self) -> bool:
+        """Count a child command that is stored beside `add_child`; False if nobody runs the command."""
+        return False
+
 
 class Command(Generic[P, R]):
     """One durable piece of work. Its docstring's first line describes it; its class attributes say how it runs.
@@ -179,7 +183,10 @@ class Command(Generic[P, R]):
         return self.poll()
 
     def perform_next_operation(self, completed: int) -> bool:
-        """Start the next of several serial operations (`add_child`); False if there is none."""
+        """Start the next of several serial operations (`add_child`); False if there is none.
+
+        After one that adds no child command the next comes at the pace of polls.
+        """
         return False
 
     def handle_failure(self) -> None:

@@ -28,8 +28,7 @@ from coordinator.limits import limits, time_limit
 from coordinator.models import OVER, SETTLED, CommandEntity, CommandStatus
 from coordinator.poller import Act, decide
 from coordinator.rebuild import Unbuildable, children_of, parsed, rebuild
-from coordinator.repository import get_child_command_ids
-from coordinator.secrets import stored
+from coordinator.repository import get_child_command_ids, returned
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.services.own_work import OwnWork
@@ -128,6 +127,10 @@ class Run(Engine):
 
     def children(self) -> Sequence[Child]:
         return children_of(self.row.command_id) if self.row.children else []
+
+    def adopt(self) -> bool:
+        self.lease.write(children=self.row.children + 1)
+        return True
 
     # One step
 
@@ -245,20 +248,21 @@ class Run(Engine):
             fields |= {"waits_for": legible(answer.event)[:100], "poll_delay": 0}
             self._goes_on(due, **fields)
             return False
-        first = "executed" in fields
+        heard, planned = "event" in fields, self.command.planned
         advanced = self.command.stage != self.row.stage
-        delay = 0 if first or advanced else self.row.next_delay(self.command.longest_poll)
-        if not (first or advanced or self.command.planned or "event" in fields):
+        delay = self.row.next_delay(self.command.longest_poll)
+        if not ("executed" in fields or advanced or planned or heard):
             self._hand.poll_again(self.lease, delay)
             return False
-        again = isinstance(self._callback, ChildrenCallback) and not self.command.planned
-        self._goes_on(self._in(0 if again else 1), poll_delay=0 if again else 1, **fields)
+        if heard:
+            delay = 0 if isinstance(self._callback, ChildrenCallback) and not planned else 1
+        self._goes_on(self._in(delay), poll_delay=delay, **fields)
         return False
 
     def _goes_on(self, due: datetime, **fields: Any) -> None:
         """Let go of a command that is not settled, with the children that it planned."""
         if self.command.result is not None:
-            fields |= _result(self.command.result)
+            fields |= returned(self.command.result)
         planned, row = self.command.planned, self.row
         fields |= {"stage": self.command.stage, "children": row.children + len(planned)}
 
@@ -280,7 +284,7 @@ class Run(Engine):
     ) -> bool:
         """The work is over. If nothing is left to do the command has ended with that."""
         if status == S.SUCCEEDED and self.command.result is not None:
-            fields |= _result(self.command.result)
+            fields |= returned(self.command.result)
         self.command.status = status
         if self.command.handler is Callback and not self._has_live_children():
             ended = S.ENDED_SUCCESSFULLY if status == S.SUCCEEDED else S.ENDED_WITH_FAILURE
@@ -440,10 +444,6 @@ def _named(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001 - it is a command's own
         says = ""
     return f"{type(error).__name__}{says}"
-
-
-def _result(result: BaseModel) -> dict[str, Any]:
-    return {"return_value": stored(result), "return_value_class": type(result).__name__}
 
 
 def _wake_parent(row: CommandEntity, now: datetime) -> None:

@@ -49,11 +49,22 @@ def show(command: Command[Any, Any], *, actor: Actor, now: datetime) -> Place:
         return Place(context.job_id, _executing(work, description, context.step_id))
 
 
-def show_child(command: Command[Any, Any], work: OwnWork | None) -> Place:
-    """Show a child command under its parent's step, `command.context.step_id`; that step is none of its own."""
+def step_above(parent: CommandEntity) -> UUID | None:
+    """The step beneath which that command's children are shown: its own, or else that of the nearest one above it.
+
+    Beneath a root that is not monitored there is no job, and nobody is shown any of it.
+    """
+    row: CommandEntity | None = parent
+    while row and row.job_id and row.parent_command_id and row.step_id is None:
+        row = CommandEntity.objects.filter(pk=row.parent_command_id).first()
+    return row.step_id if row else None
+
+
+def show_child(command: Command[Any, Any], above: UUID | None, work: OwnWork | None) -> Place:
+    """Show a child command beneath the step `above`."""
     if work is None or not command.monitored:
         return Place(command.context.job_id)
-    return Place(work.job.pk, _executing(work, command.description, command.context.step_id))
+    return Place(work.job.pk, _executing(work, command.description, above))
 
 
 def settle(row: CommandEntity, work: OwnWork | None) -> None:

@@ -9,13 +9,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import F
 from pydantic import BaseModel
 
+from coordinator import monitoring, nudge
 from coordinator.callbacks import Callback
 from coordinator.command import Command, Context
-from coordinator.models import ENDED, CommandEntity, CommandStatus
+from coordinator.commits import committing
+from coordinator.models import ENDED, OVER, SETTLED, CommandEntity, CommandStatus
 from coordinator.rebuild import Unbuildable, rebuild
 from coordinator.secrets import stored
+from taskmonitor.errors import Conflict
+from taskmonitor.services.own_work import OwnWork
 from taskmonitor.services.transaction import writing
 from taskmonitor.statements import Prepared
 
@@ -62,33 +67,75 @@ def persist(
     enable_callback: bool | None = None,
     now: datetime,
 ) -> CommandEntity:
-    """Store a command, with its result, beneath `parent`; nothing executes it. Repeating it writes it anew."""
+    """Store a command, with its result. Repeating it writes it anew.
+
+    A `parent` that the workers look after waits for what is new beneath it: they carry it on from where its
+    status says that it is, as if the parent had added it. Nothing executes any other. Conflict if a worker is
+    at the parent, unless the parent's own code calls this, or if the parent's work is over.
+    """
     entity = create_command_entity(command.command_id, command.name, command.parameters, now=now)
     entity.status, entity.executed = command.status, command.executed
     if command.result is not None:
-        set_result(entity, command.result)
+        vars(entity).update(returned(command.result))
     entity.callback_enabled = command.handler is not Callback if enable_callback is None else enable_callback
-    if parent is not None:
-        above = get_command_entity(parent.command_id)
-        entity.parent_command_id = parent.command_id
-        entity.root_command_id = above.top if above else parent.command_id
+    set_context(entity, command.context)
+    if parent is None or get_command_entity(command.command_id) is not None:
+        return save_or_update(entity)
+    above = get_command_entity(parent.command_id)
+    entity.parent_command_id = parent.command_id
+    entity.root_command_id = above.top if above else parent.command_id
+    with committing("persist", job_id=above.job_id if above else None, now=now) as work:
+        if above is not None:
+            _count_child(parent, above)
+            if above.due_at is not None and entity.status not in OVER:
+                _entrust(entity, command, above, work, now)
         entity.position = CommandEntity.objects.filter(parent_command_id=parent.command_id).count()
-    return persist_command(entity, command.context)
+        return save_or_update(entity)
 
 
-def set_result(entity: CommandEntity, result: BaseModel) -> None:
-    """Write a result into a row that is not stored yet."""
-    entity.return_value = stored(result)
-    entity.return_value_class = type(result).__name__
+def _count_child(parent: Command[Any, Any], row: CommandEntity) -> None:
+    """Have the parent know of one more child command, or raise Conflict."""
+    if row.status in (*SETTLED, *OVER):
+        raise Conflict(f"{row} is {row.status}, and can have no more child commands.")
+    at_rest = CommandEntity.objects.filter(pk=row.pk, fence=row.fence, lease_until=None)
+    if not parent.engine.adopt() and not at_rest.update(children=F("children") + 1):
+        raise Conflict(f"A worker is at {row}; now only its own code can give it child commands.")
+
+
+def _entrust(
+    entity: CommandEntity,
+    command: Command[Any, Any],
+    above: CommandEntity,
+    work: OwnWork | None,
+    now: datetime,
+) -> None:
+    """Have the workers carry a new child command on, shown beneath its parent's step or the nearest above."""
+    place = monitoring.show_child(command, monitoring.step_above(above), work)
+    entity.job_id, entity.step_id, entity.due_at = place.job_id, place.step_id, now
+    if entity.status == CommandStatus.ACTIVE:
+        entity.expires_at = now + command.lifetime
+    elif entity.status in SETTLED:
+        monitoring.settle(entity, work)
+    nudge.send()
+
+
+def returned(result: BaseModel) -> dict[str, Any]:
+    """What a row has of a result, by the names of its fields."""
+    return {"return_value": stored(result), "return_value_class": type(result).__name__}
+
+
+def set_context(entity: CommandEntity, context: Context) -> None:
+    """Write a context into a row that is not stored yet."""
+    entity.user_id = context.user_id
+    entity.correlation_id = context.correlation_id
+    entity.job_id, entity.step_id = context.job_id, context.step_id
+    entity.execution_reason = context.execution_reason
 
 
 def persist_command(entity: CommandEntity, context: Context | None = None) -> CommandEntity:
     """Store the row, and the context if one is given."""
     if context is not None:
-        entity.user_id = context.user_id
-        entity.correlation_id = context.correlation_id
-        entity.job_id, entity.step_id = context.job_id, context.step_id
-        entity.execution_reason = context.execution_reason
+        set_context(entity, context)
     return save_or_update(entity)
 
 

@@ -11,7 +11,7 @@ from coordinator.callbacks import Callback
 from coordinator.command import Command
 from coordinator.models import CommandEntity
 from coordinator.rebuild import context_of
-from coordinator.repository import create_command_entity
+from coordinator.repository import create_command_entity, set_context
 from taskmonitor.models import Actor
 from taskmonitor.services.own_work import OwnWork
 from taskmonitor.statements import insert
@@ -30,11 +30,11 @@ def store_children(
     work: OwnWork | None,
     now: datetime,
 ) -> None:
-    """Store new child commands behind those that `parent` has, shown beneath its step, due at once."""
-    context, entities = context_of(parent), []
+    """Store new child commands behind those that `parent` has, shown beneath its step or the nearest above, due at once."""
+    context, above, entities = context_of(parent), monitoring.step_above(parent), []
     for position, (kind, parameters) in enumerate(planned, start=parent.children):
         child = kind(uuid4(), parameters, context)
-        entity = _entity(child, monitoring.show_child(child, work), now)
+        entity = _entity(child, monitoring.show_child(child, above, work), now)
         entity.parent_command_id, entity.root_command_id = parent.command_id, parent.top
         entity.position = position
         entities.append(entity)
@@ -43,9 +43,7 @@ def store_children(
 
 def _entity(command: Command[Any, Any], place: monitoring.Place, now: datetime) -> CommandEntity:
     entity = create_command_entity(command.command_id, command.name, command.parameters, now=now)
-    entity.user_id = command.context.user_id
-    entity.correlation_id = command.context.correlation_id
-    entity.execution_reason = command.context.execution_reason
+    set_context(entity, command.context)
     entity.job_id, entity.step_id, entity.owns_job = place.job_id, place.step_id, place.owns_job
     entity.callback_enabled = command.handler is not Callback
     entity.due_at = now

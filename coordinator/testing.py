@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import Min
+from django.db.models.functions import Coalesce
+
 from coordinator import commits
 from coordinator.broker import claim
 from coordinator.command import Command, Context
@@ -72,10 +75,11 @@ class Worker:
         with _must_die_at(kill_at):
             for _ in range(MOST_PASSES):
                 self._deliver_all(events or {})
-                due = CommandEntity.objects.filter(due_at__isnull=False).order_by("due_at").first()
-                if due is None or due.due_at is None:
+                due = CommandEntity.objects.filter(due_at__isnull=False)
+                free_at = due.aggregate(first=Min(Coalesce("lease_until", "due_at")))["first"]
+                if free_at is None:
                     return
-                self.now = max(self.now, due.due_at)
+                self.now = max(self.now, free_at)
                 self.turn()
             raise AssertionError(f"it has not ended after {MOST_PASSES} passes")
 

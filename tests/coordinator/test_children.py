@@ -75,9 +75,41 @@ def test_a_child_that_is_not_shown_ends_nothing_of_its_parents(engine: Engine) -
     job = Job.objects.get()
     assert ("EXECUTING", "STARTED", 0) in steps(job)
     engine.run()
-    assert job.steps.filter(description="Say a word.", status="FINISHED").exists()
+    assert job.steps.get(description="Say a word.").status == "FINISHED"
     job.refresh_from_db()
     assert (job.status, job.steps_open) == ("FAILED", 0)
+
+
+@register(monitored=False)
+class TwiceHidden(Logging):
+    """Have a child that is not shown either, and has one that is."""
+
+    def execute(self) -> Any:
+        self.add_child(Hidden, Word())
+
+
+@register()
+class Open(Logging):
+    """Have a child that is shown, two below."""
+
+    def execute(self) -> Any:
+        self.add_child(TwiceHidden, Word())
+
+
+def test_a_child_is_shown_beneath_the_nearest_command_above_it_that_is(engine: Engine) -> None:
+    engine.submit(Open)
+    engine.run()
+    job = Job.objects.get()
+    above = job.steps.get(description="Have a child that is shown, two below.")
+    assert job.steps.get(description="Say a word.").parent_step == above
+
+
+def test_beneath_a_root_that_is_not_shown_nothing_is(engine: Engine) -> None:
+    handle = engine.submit(TwiceHidden)
+    engine.run()
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert CommandEntity.objects.get(command_type="Plain").status == CommandStatus.ENDED_SUCCESSFULLY
+    assert not Job.objects.exists()
 
 
 def test_a_poison_row_hurts_nobody_else(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

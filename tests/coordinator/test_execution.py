@@ -154,7 +154,9 @@ def test_a_parent_is_looked_at_as_soon_as_a_child_has_ended(engine: Engine) -> N
 
 def test_serial_operations_come_one_after_the_other(engine: Engine) -> None:
     handle = engine.submit(Series, times=2)
+    begin = engine.now
     engine.run()
+    assert engine.now == begin
     assert LOG[1:] == [
         "operation0 hello",
         "execute child0",
@@ -164,6 +166,25 @@ def test_serial_operations_come_one_after_the_other(engine: Engine) -> None:
         "end_successfully hello",
     ]
     assert engine.row(handle).stage == 2
+
+
+@register()
+class Tireless(Logging):
+    """Have operations without end that add no children."""
+
+    def perform_next_operation(self, completed: int) -> bool:
+        self.note(f"operation{completed}")
+        return True
+
+
+def test_operations_that_add_no_children_come_at_the_pace_of_polls(engine: Engine) -> None:
+    engine.submit(Tireless)
+    begin, seen = engine.now, []
+    for _ in range(100):
+        done = len(LOG)
+        engine.turn(0.5)
+        seen += [(engine.now - begin).total_seconds()] * (len(LOG) - done)
+    assert [round(later - earlier) for earlier, later in pairwise(seen)] == [0, 1, 2, 4, 8, 10, 10, 10]
 
 
 def test_no_serial_operation_follows_one_that_failed(engine: Engine) -> None:

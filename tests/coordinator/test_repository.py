@@ -1,6 +1,7 @@
 """The operations on stored commands, by their names (MISSION.md S78 to S110)."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,8 +13,10 @@ from coordinator.command import RUNNING, Answer, Command, Context, Succeeded
 from coordinator.models import CommandEntity, CommandStatus, ExecutionReason
 from coordinator.registry import register
 from coordinator.repository import ExecutionStatus
+from coordinator.testing import crash_everywhere
+from taskmonitor.errors import Conflict
 from taskmonitor.models import Job
-from tests.coordinator.commands import LOG, Family, Length, Plain, Polled, Quiet, Word
+from tests.coordinator.commands import LOG, Ending, Family, Length, Plain, Polled, Quiet, Waiting, Word
 from tests.coordinator.conftest import Engine
 
 pytestmark = pytest.mark.django_db
@@ -210,6 +213,89 @@ def test_a_parent_reads_what_its_child_returned(engine: Engine) -> None:
     assert command
     assert command.result == Length(letters=len("child0"))
     assert Job.objects.count() == 1
+
+
+@register()
+class Adopting(Ending):
+    """Persist a child and add another one, which say words."""
+
+    def execute(self) -> None:
+        self.add_child(Plain, Word(word="added"))
+        now = CommandEntity.objects.get(pk=self.command_id).created_at
+        repository.persist(plain("persisted", self.context), parent=self, now=now)
+        self.note("execute")
+
+
+@pytest.mark.mission("S92", "S118")
+@pytest.mark.parametrize("fail_in", ["", "execute"])
+def test_a_parent_waits_for_the_child_that_it_persists(engine: Engine, fail_in: str) -> None:
+    handle = engine.submit(Adopting, fail_in=fail_in)
+    engine.run()
+    added = [] if fail_in else ["execute added"]
+    end = "end_with_failure hello" if fail_in else "end_successfully hello"
+    assert ["execute hello", "execute persisted", *added, end] == LOG
+    children = CommandEntity.objects.filter(parent_command_id=handle.command_id).order_by("position")
+    assert {child.status for child in children} == {CommandStatus.ENDED_SUCCESSFULLY}
+    assert [child.position for child in children] == list(range(1 + len(added)))
+    job = Job.objects.get()
+    above = job.steps.get(depth=0, type="EXECUTING")
+    assert [step.parent_step for step in job.steps.filter(depth=1)] == [above] * len(children)
+    assert (engine.row(handle).children, job.steps_open) == (len(children), 0)
+
+
+@pytest.mark.mission("S93")
+def test_a_child_that_was_persisted_is_not_lost_wherever_a_worker_dies(db: None) -> None:
+    passed = crash_everywhere(Adopting)
+    assert {"before-persist", "after-persist"} <= set(passed)
+
+
+@pytest.mark.parametrize(
+    ("fields", "child"),
+    [
+        ({}, "ENDED_SUCCESSFULLY"),
+        ({"status": CommandStatus.ACTIVE}, "ENDED_WITH_FAILURE"),
+        ({"status": CommandStatus.ACTIVE, "executed": True}, "ENDED_SUCCESSFULLY"),
+        ({"status": CommandStatus.SUCCEEDED, "executed": True}, "ENDED_SUCCESSFULLY"),
+        ({"status": CommandStatus.ENDED_WITH_FAILURE}, "ENDED_WITH_FAILURE"),
+    ],
+)
+def test_a_child_is_carried_on_from_where_it_was_persisted(
+    engine: Engine, fields: dict[str, Any], child: str
+) -> None:
+    """Its parent waits for an event, and then for the child."""
+    handle = engine.submit(Waiting)
+    engine.turn()
+    parent = repository.retrieve_command(handle.command_id)
+    assert parent
+    command = Polled(uuid4(), Word(word="child"), parent.context)
+    vars(command).update(fields)
+    repository.persist(command, parent, now=engine.now)
+    engine.deliver(handle, "news")
+    engine.run()
+    assert (repository.get_command_status(command.command_id), handle.status) == (child, "ENDED_SUCCESSFULLY")
+    assert LOG[-1] == "end_successfully hello"
+    assert Job.objects.get().steps_open == 0
+
+
+def test_a_command_has_no_child_that_nobody_would_wait_for(engine: Engine) -> None:
+    handle = engine.submit(Plain)
+    parent = repository.retrieve_command(handle.command_id)
+    CommandEntity.objects.update(lease_until=NOW)
+    with pytest.raises(Conflict, match="A worker is at"):
+        stored(plain(), parent=parent)
+    CommandEntity.objects.update(lease_until=None)
+    engine.run()
+    with pytest.raises(Conflict, match="is ENDED_SUCCESSFULLY"):
+        stored(plain(), parent=parent)
+    assert CommandEntity.objects.count() == 1
+
+
+def test_nothing_executes_what_was_persisted_beneath_nothing_that_runs(engine: Engine) -> None:
+    root = plain()
+    stored(root)
+    stored(plain(), parent=root)
+    assert engine.turn(3600) == 0
+    assert CommandEntity.objects.get(pk=root.command_id).children == 1
 
 
 @register()

@@ -30,11 +30,13 @@ NEXT = {  # what may be seen after it, at once or later
 }
 ENDED = {"ENDED_SUCCESSFULLY", "ENDED_WITH_FAILURE"}
 WORK_ENDED = {"FINISHED", "FAILED", "ABORTED"}
-FAMILIES = {"faults.Family", "faults.Series", "faults.Early"}
+FAMILIES = {"faults.Family", "faults.Adopting", "faults.Series", "faults.Early"}
 RESUMABLE = "faults.Resumable"
 UNKNOWN_HERE = "faults.Vanished"
 SET_ASIDE = "set aside by hand"  # the error of a row that a test made UNKNOWN
-WITH_END = {f"faults.{name}" for name in ("Ending", "Polled", "Family", "Series", "Early", "Waiting")}
+WITH_END = {
+    f"faults.{name}" for name in ("Ending", "Polled", "Family", "Adopting", "Series", "Early", "Waiting")
+}
 CUT_OFF = "A restart cut it off"
 BY_HAND = "marked it failed"
 

@@ -9,9 +9,11 @@ import os
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from pydantic import BaseModel
 
+from coordinator import repository
 from coordinator.callbacks import PollingCallback
 from coordinator.command import RUNNING, Answer, Command, Failed, Succeeded, WaitFor
 from coordinator.registry import register
@@ -141,6 +143,19 @@ class Family(Parented):
         for number in range(self.parameters.times):
             fails = self.parameters.fails and number == self.parameters.times - 1
             self.add_child(Plain, Work(seconds=self.parameters.seconds, fails=fails))
+        self.effect("executed")
+        return self.proof
+
+
+@register("faults.Adopting")
+class Adopting(Parented):
+    """Persist its children, one by one."""
+
+    def execute(self) -> Any:
+        self.effect("execute")
+        for _ in range(self.parameters.times):
+            now = self.engine.clock()  # type: ignore[attr-defined]
+            repository.persist(Plain(uuid4(), Work(), self.context), parent=self, now=now)
         self.effect("executed")
         return self.proof
 

@@ -40,7 +40,7 @@ class Scenario:
             self.submit(name, fails=True)
         for times in (0, 1, 2):  # an end that fails not at all, once, always
             self.submit("Ending", times=times)
-        for name in ("Family", "Series", "Early", "Resumable"):
+        for name in ("Family", "Adopting", "Series", "Early", "Resumable"):
             self.submit(name, times=2)
         self.submit("Family", times=2, fails=True)
         self._set_aside()
