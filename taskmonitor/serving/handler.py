@@ -11,7 +11,7 @@ from io import BytesIO
 from django.core import signals
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.core.handlers.base import BaseHandler
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -38,7 +38,7 @@ class Handler(BaseHandler):
     def __init__(self, threads: int) -> None:
         super().__init__()
         self.load_middleware()
-        self._threads = Threads("request", threads)
+        self._threads = Threads("request", threads, by_turns=connection.vendor == "sqlite")
         self._bodies = Bodies()
         self.streams = Streams(self._threads)
 

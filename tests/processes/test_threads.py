@@ -1,0 +1,51 @@
+"""The threads that run requests."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+
+from taskmonitor.serving import threads
+from taskmonitor.serving.threads import Threads
+
+
+@pytest.fixture
+def by_turns() -> Iterator[Threads]:
+    running = Threads("test", 4, by_turns=True)
+    yield running
+    running.stop()
+
+
+def test_by_turns_one_runs_at_a_time(by_turns: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "PATIENCE", 60)
+    at_it: list[int] = []
+    most = 0
+
+    def function() -> None:
+        nonlocal most
+        at_it.append(1)
+        most = max(most, len(at_it))
+        time.sleep(0.005)
+        at_it.pop()
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(by_turns.run(function) for _ in range(12)))
+
+    asyncio.run(all_at_once())
+    assert most == 1
+
+
+def test_one_that_takes_long_holds_nobody_up(by_turns: Threads) -> None:
+    over = Event()
+
+    async def past() -> list[int]:
+        long = asyncio.create_task(by_turns.run(lambda: over.wait(60)))
+        others = [await by_turns.run(lambda: 1) for _ in range(3)]
+        assert not long.done()
+        over.set()
+        assert await long
+        return others
+
+    assert asyncio.run(past()) == [1, 1, 1]
