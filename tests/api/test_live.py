@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ import pytest
 
 from tests.api.test_json import HOSTILE as JSON_HOSTILE
 from tests.api.test_xml import HOSTILE as XML_HOSTILE
-from tests.live import Site
+from tests.live import Site, running_site
 from tests.processes.eyes import web_and_cluster
 from tests.processes.http import ask, connect, head
 
@@ -112,22 +112,26 @@ def test_no_document_makes_the_server_call_anybody(
     assert calls == []
 
 
-def test_hostile_bodies_take_no_memory(site: Site, caller: Caller) -> None:
-    """H2, H3: each many times over; the web process grows by 10 MB at most."""
+def test_hostile_bodies_take_no_memory(tmp_path: Path) -> None:
+    """H2, H3: each ten times; the web process grows by 10 MB at most, while 38 MB come in.
+
+    It has one thread here, for malloc keeps memory for each, and with 16 it takes long until each has its share.
+    """
     bodies = [(text, "application/xml") for text in XML_HOSTILE.values()]
     bodies += [(text, "application/json") for text in JSON_HOSTILE.values()]
     bodies += [(b"\x1f\x8b" + bytes(100_000), kind) for kind in ("application/xml", "application/json")]
-    before = 0
-    for turn in range(9):
-        for text, kind in bodies:
-            if text.strip():
-                status, told = caller.ask("POST", "/api/jobs", text, Content_Type=kind)
-                assert (status, json.loads(told)["reason"]) == (400, "Request syntactically incorrect."), (
-                    text[:60]
-                )
-        if turn == 5:  # each thread has had its share
-            before = resident(site)
-    assert resident(site) - before < 10_000
+    sizes = []
+    with running_site(tmp_path, THREADS="1") as site:
+        caller = Caller(site)
+        with closing(caller.connection):
+            for _ in range(12):
+                for text, kind in bodies:
+                    if text.strip():
+                        status, told = caller.ask("POST", "/api/jobs", text, Content_Type=kind)
+                        refused = (status, json.loads(told)["reason"])
+                        assert refused == (400, "Request syntactically incorrect."), text[:60]
+                sizes.append(resident(site))
+    assert sizes[-1] - sizes[1] < 10_000, sizes
 
 
 def resident(site: Site) -> int:
@@ -142,6 +146,16 @@ def test_a_compressed_body_is_not_unpacked(caller: Caller) -> None:
     status, told = caller.ask("POST", "/api/jobs", b"\x1f\x8b" + bytes(1000), Content_Encoding="gzip")
     assert status == 415
     assert b"uncompressed" in told
+
+
+def until_closed(site: Site, request: bytes) -> bytes:
+    """All that is answered until the server closes the connection, which it may do before it has read all."""
+    said = b""
+    with connect(site) as connection, suppress(ConnectionError):
+        connection.sendall(request)
+        while part := connection.recv(65536):
+            said += part
+    return said
 
 
 @pytest.mark.parametrize(
@@ -172,14 +186,7 @@ def test_a_second_request_is_not_smuggled_in(site: Site, lines: tuple[str, ...])
     mark = f"smuggled-{uuid4()}"
     hidden = f"<job><description>{mark}</description></job>".encode()
     smuggled = head(site, "POST", "/api/jobs", f"Content-Length: {len(hidden)}") + hidden
-    with connect(site, timeout=2) as connection:
-        try:
-            connection.sendall(head(site, "POST", "/api/jobs", *lines) + b"0\r\n\r\n" + smuggled)
-            said = b""
-            while part := connection.recv(65536):
-                said += part
-        except (ConnectionError, TimeoutError):
-            pass
+    said = until_closed(site, head(site, "POST", "/api/jobs", *lines) + b"0\r\n\r\n" + smuggled)
     assert b" 500 " not in said.partition(b"\r\n")[0]
     found = ask(site, "GET", f"/api/jobs?search=description={mark}")
     assert mark.encode() not in found.content  # type: ignore[attr-defined]
@@ -216,17 +223,9 @@ def test_a_second_request_is_not_smuggled_in(site: Site, lines: tuple[str, ...])
     ids=range(23),
 )
 def test_no_start_of_a_request_breaks_the_server(site: Site, start: str) -> None:
-    with connect(site, timeout=2) as connection:
-        try:
-            host = "" if "Host:" in start else f"Host: {urlsplit(site.url).netloc}\r\n"
-            connection.sendall(f"{start}\r\n{host}Connection: close\r\n\r\n".encode("latin-1"))
-            said = b""
-            while part := connection.recv(65536):
-                said += part
-        except (ConnectionError, TimeoutError):
-            pass
-    status = said[9:10]
-    assert status not in (b"5",), said[:200]
+    host = "" if "Host:" in start else f"Host: {urlsplit(site.url).netloc}\r\n"
+    said = until_closed(site, f"{start}\r\n{host}Connection: close\r\n\r\n".encode("latin-1"))
+    assert said[9:10] != b"5", said[:200]
     assert b"Traceback" not in said
     assert ask(site, "GET", "/api/users").status == 200
 
@@ -292,10 +291,6 @@ def test_an_answer_tells_its_request_id_and_nothing_of_the_server(site: Site) ->
 
 
 def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
-    with connect(site) as connection:
-        last = head(site, "GET", "/api/nothing/5", "Connection: close")
-        connection.sendall(b"".join(head(site, "GET", f"/api/nothing/{n}") for n in range(5)) + last)
-        said = b""
-        while part := connection.recv(65536):
-            said += part
+    last = head(site, "GET", "/api/nothing/5", "Connection: close")
+    said = until_closed(site, b"".join(head(site, "GET", f"/api/nothing/{n}") for n in range(5)) + last)
     assert re.findall(rb"There is nothing at /api/nothing/(\d)", said) == [b"%d" % n for n in range(6)]

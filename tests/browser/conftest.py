@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.plugin import Plugin
 from tests.live import Site
@@ -14,6 +14,7 @@ from tests.live import Site
 CHROMIUM = Path("/usr/bin/chromium")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SWITCHES += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+expect.set_options(timeout=15_000)  # the machine may be busy; test_live.py has the promise of a second
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,7 @@
 """What is in a worker's hand while one command takes long."""
 
-import time
 from datetime import timedelta
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from django.db import connection
@@ -16,14 +15,18 @@ from coordinator.models import CommandEntity, CommandStatus
 from coordinator.registry import register
 from coordinator.testing import Worker
 from tests.coordinator.commands import Length, Plain, Polled, Word
+from tests.processes.eyes import eventually
 
 
 @register(monitored=False)
 class Slow(Command[Word, Length]):
-    """Take `times` tenths of a second."""
+    """Take as long as it is made to."""
+
+    begun, may_end = Event(), Event()
 
     def execute(self) -> Length:
-        time.sleep(self.parameters.times / 10)
+        self.begun.set()
+        assert self.may_end.wait(60)
         return Length(letters=0)
 
 
@@ -32,7 +35,7 @@ def test_nothing_waits_behind_a_long_command_that_stays_held(
     monkeypatch: pytest.MonkeyPatch, settings: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(hand, "SLICE", 0.2)
-    settings.COMMAND_LEASE = timedelta(seconds=0.6)  # type: ignore[attr-defined]
+    settings.COMMAND_LEASE = timedelta(seconds=2)  # type: ignore[attr-defined]
     worker = Worker(now=timezone.now() - timedelta(minutes=1))
     polled, slow, after = (worker.submit(kind, times=15) for kind in (Polled, Slow, Plain))
     for place, handle in enumerate((polled, slow, after)):
@@ -46,11 +49,14 @@ def test_nothing_waits_behind_a_long_command_that_stays_held(
 
     thread = Thread(target=busy)
     thread.start()
-    time.sleep(1.1)
+    assert Slow.begun.wait(60)
+    first_lease = worker.row(slow).lease_until
+    eventually(lambda: worker.row(polled).lease_until is None)
+    eventually(lambda: timezone.now() > first_lease)
     claims = dict(claim(timezone.now(), worker="free", limit=10))
     assert after.command_id in claims
-    assert slow.command_id not in claims  # though its lease was for 0.6 s
-    assert worker.row(polled).lease_until is None
+    assert slow.command_id not in claims
+    Slow.may_end.set()
     thread.join()
     assert slow.status == CommandStatus.ENDED_SUCCESSFULLY
     assert after.status == CommandStatus.NOT_STARTED

@@ -26,7 +26,7 @@ def test_it_is_waited_for_as_long_as_asked(engine: Engine) -> None:
     handle, begin = engine.submit(Plain), monotonic()
     with pytest.raises(TimeoutError):
         handle.result(timeout=0.6)
-    assert 0.6 <= monotonic() - begin < 0.9
+    assert 0.6 <= monotonic() - begin < 5
     with pytest.raises(TimeoutError):
         handle.result(timeout=0)
     engine.turn()

@@ -15,7 +15,7 @@ import pytest
 from tests.faults.checker import Faults, breaches
 from tests.faults.commands import leave
 from tests.faults.evidence import Row, Store, lines
-from tests.live import ROOT, START_TIMEOUT, STOP_TIMEOUT, start
+from tests.live import ROOT, STOP_TIMEOUT, start
 from tests.processes.eyes import alive, children, descendants, eventually
 
 BOUND = 60  # seconds after the last fault in which all commands must be over, also on a busy machine
@@ -80,7 +80,7 @@ class Ground:
             assert site.poll() is None, self.log
             return [pid for pid in children(site.pid) if len(children(pid)) >= 3]
 
-        [sentinel] = eventually(processes, seconds=START_TIMEOUT)[:1]
+        [sentinel] = eventually(processes)[:1]
         *workers, monitor, pusher = children(sentinel)
         return {"cluster": sentinel, "worker": workers[0], "monitor": monitor, "pusher": pusher}
 
@@ -158,7 +158,7 @@ class Ground:
                 stderr=log,
             )
         try:
-            eventually(lambda: self.acks.exists() or client.poll() is not None, seconds=START_TIMEOUT)
+            eventually(lambda: self.acks.exists() or client.poll() is not None)
             yield
             assert client.wait(seconds + BOUND) == 0, (self.folder / "client.err").read_text()
         finally:

@@ -51,12 +51,11 @@ def test_the_first_start_after_a_kill_carries_on_at_once(ground: Ground) -> None
         eventually(lambda command=command: ground.did(command, "part0"))
         ground.kill("everything")
         begun = time.monotonic()
-        eventually(lambda command=command: ground.attempted(command) == 2, seconds=30)
+        eventually(lambda command=command: ground.attempted(command) == 2)
         waits.append(time.monotonic() - begun)
         ground.drain()
         ground.check()
         ground.stop()
     print(f"carried on {max(waits):.2f} s after the cluster's processes ran")  # noqa: T201
-    assert sorted(waits)[len(waits) // 2] < (
-        1 if ROUNDS else 5
-    )  # a lease lasts 60 s; `make test` is never alone
+    # A lease lasts 60 s; `make test` is never alone.
+    assert sorted(waits)[len(waits) // 2] < (1 if ROUNDS else 30)

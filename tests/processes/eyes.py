@@ -10,8 +10,8 @@ from tests.live import Site
 Seen = TypeVar("Seen")
 
 
-def eventually(look: Callable[[], Seen], seconds: float = 10) -> Seen:
-    """What `look` sees, once it is not nothing."""
+def eventually(look: Callable[[], Seen], seconds: float = 60) -> Seen:
+    """What `look` sees, once it is not nothing; the machine may be busy."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < deadline, "it did not come to that"

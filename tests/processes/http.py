@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from tests.live import Site
 
 
-def connect(site: Site, timeout: float = 10) -> socket.socket:
+def connect(site: Site, timeout: float = 60) -> socket.socket:
     address = urlsplit(site.url)
     return socket.create_connection((address.hostname or "", address.port or 0), timeout)
 
@@ -55,7 +55,7 @@ def add_job(site: Site, description: str = "Clone web-01") -> str:
 
 def log_in(site: Site) -> str:
     """The Cookie line of a browser that has logged in."""
-    with closing(HTTPConnection(urlsplit(site.url).netloc, timeout=10)) as browser:
+    with closing(HTTPConnection(urlsplit(site.url).netloc, timeout=60)) as browser:
         browser.request("GET", "/login/")
         page = browser.getresponse()
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.read().decode())

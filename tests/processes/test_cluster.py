@@ -26,7 +26,7 @@ def test_upkeep_runs_when_it_is_due(own_site: Site) -> None:
     def result() -> str:
         return own_site.manage("shell", "-v", "0", "-c", RESULT).strip()
 
-    assert eventually(result, seconds=20) == "0 lost, 0 cleared, 0 deleted; 0 commands removed"
+    assert eventually(result) == "0 lost, 0 cleared, 0 deleted; 0 commands removed"
 
 
 def test_a_job_without_a_sign_of_life_is_unknown_within_seconds(site: Site) -> None:
@@ -37,4 +37,4 @@ def test_a_job_without_a_sign_of_life_is_unknown_within_seconds(site: Site) -> N
     def lost() -> bool:
         return b"<status>UNKNOWN</status>" in ask(site, "GET", path).content  # type: ignore[attr-defined]
 
-    assert eventually(lost, seconds=20)
+    assert eventually(lost)

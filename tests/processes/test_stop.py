@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from taskmonitor.serving.supervisor import GRACE
 from tests.live import STOP_TIMEOUT, Site
 from tests.processes.eyes import alive, descendants, eventually, web_and_cluster
 from tests.processes.http import answer, ask, connect, head, log_in
@@ -61,7 +62,7 @@ def test_a_second_signal_kills_what_goes_on(own_site: Site) -> None:
         time.sleep(1)
         assert own_site.process.poll() is None
         own_site.process.terminate()
-        assert own_site.process.wait(1) == 1
+        assert own_site.process.wait(GRACE / 2) == 1
     assert not [pid for pid in processes if alive(pid)]
     own_site.must_end_with = 1
 

@@ -41,9 +41,7 @@ def test_a_killed_process_of_a_cluster_holds_no_task_up(own_site: Site) -> None:
         os.kill(children(cluster)[which], signal.SIGKILL)
         eventually(lambda dead=cluster: not alive(dead))
         own_site.manage("shell", "-c", TASK)
-        eventually(
-            lambda count=done: own_site.manage("shell", "-v", "0", "-c", DONE).strip() == count, seconds=60
-        )
+        eventually(lambda count=done: own_site.manage("shell", "-v", "0", "-c", DONE).strip() == count)
 
 
 def test_nothing_outlives_the_first_process(own_site: Site) -> None:
@@ -51,5 +49,5 @@ def test_nothing_outlives_the_first_process(own_site: Site) -> None:
     processes = descendants(own_site.process.pid)
     own_site.process.kill()
     assert own_site.process.wait(5) == -signal.SIGKILL
-    eventually(lambda: not any(alive(pid) for pid in processes), seconds=2)
+    eventually(lambda: not any(alive(pid) for pid in processes))
     own_site.must_end_with = -signal.SIGKILL
