@@ -133,9 +133,16 @@ class CommandEntity(models.Model):
             models.Index(fields=["ended_at"], name="command_ended", condition=Q(ended_at__isnull=False)),
             models.Index(fields=["job_id"], name="command_job", condition=Q(job_id__isnull=False)),
             models.Index(fields=["waits_for"], name="command_waits", condition=~Q(waits_for="")),
+            models.Index(
+                fields=["command_type", "created_at", "command_id"],
+                name="command_by_type",
+                condition=Q(ended_at__isnull=False),
+            ),
             *(  # what operators look for: few, and in the order of their list
                 models.Index(fields=["created_at", "command_id"], name=f"command_{name}", condition=condition)
                 for name, condition in (
+                    ("live", Q(ended_at__isnull=True)),
+                    ("failed", Q(status=S.ENDED_WITH_FAILURE)),
                     ("unknown", UNKNOWN),
                     ("rollback", ROLLBACK),
                     ("interrupted", INTERRUPTED),

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from coordinator.models import CommandEntity
+from coordinator.models import ENDED, CommandEntity, CommandStatus
 from taskmonitor.errors import NotFound
 from taskmonitor.models import Actor, Right
 from taskmonitor.selectors.expressions import Computed
@@ -26,10 +27,33 @@ LARGE = (
 )  # columns that lists need not read
 
 
-def listed(actor: Actor) -> QuerySet[CommandEntity]:
-    """The commands that are the actor's to see: those submitted in their name, or all."""
+def listed(actor: Actor, *, rare: bool = False) -> QuerySet[CommandEntity]:
+    """The commands that are the actor's to see: those submitted in their name, or all.
+
+    Of `rare` ones there is an index; SQLite would rather walk down all that the user has.
+    """
     commands = CommandEntity.objects.select_related("user").defer(*LARGE)
-    return commands if actor.may(Right.VIEW_ALL) else commands.filter(user=actor.user_id)
+    if actor.may(Right.VIEW_ALL):
+        return commands
+    if rare:
+        return commands.alias(owner=Computed("user_id")).filter(owner=actor.user_id)
+    return commands.filter(user=actor.user_id)
+
+
+def having(actor: Actor, **fields: Any) -> list[QuerySet[CommandEntity]]:
+    """Those of them that have all these fields, in parts of which each is found by an index.
+
+    There is one by type of what has ended, and one of what has not.
+    """
+    status = fields.get("status")
+    rare = status not in (None, CommandStatus.ENDED_SUCCESSFULLY)
+    found = listed(actor, rare=rare).filter(**fields)
+    living = listed(actor, rare=True).filter(ended_at__isnull=True, **fields)
+    if "job_id" in fields or "parent_command_id" in fields:
+        return [found]
+    if rare and status not in ENDED:
+        return [living]
+    return [living, found.filter(ended_at__isnull=False)] if "command_type" in fields else [found]
 
 
 def command(command_id: UUID, actor: Actor) -> CommandEntity:
@@ -41,22 +65,25 @@ def command(command_id: UUID, actor: Actor) -> CommandEntity:
 
 
 def page(
-    commands: QuerySet[CommandEntity], *, limit: int, after: Cursor | None = None, few: bool = False
+    *parts: QuerySet[CommandEntity], limit: int, after: Cursor | None = None, few: bool = False
 ) -> tuple[list[CommandEntity], Cursor | None]:
-    """At most `limit` commands behind `after`, newest first, and where the next page begins, if any.
+    """At most `limit` commands of the parts behind `after`, newest first, and where the next page begins, if any.
 
     Of `few` all are found before they are sorted; SQLite would rather walk down all commands.
     """
-    if after is not None:
-        same = Q(created_at=after.start_time, command_id__lt=after.job_id)
-        commands = commands.filter(
-            Q(created_at__lt=after.start_time) | same, created_at__lte=after.start_time
-        )
-    order = ["-created_at", "-command_id"]
-    if few and connection.vendor == "sqlite":
-        commands = commands.alias(time=Computed("created_at"), key=Computed("command_id"))
-        order = ["-time", "-key"]
-    found = list(commands.order_by(*order)[: limit + 1])
+    found: list[CommandEntity] = []
+    for commands in parts:
+        if after is not None:
+            same = Q(created_at=after.start_time, command_id__lt=after.job_id)
+            commands = commands.filter(
+                Q(created_at__lt=after.start_time) | same, created_at__lte=after.start_time
+            )
+        order = ["-created_at", "-command_id"]
+        if few and connection.vendor == "sqlite":
+            commands = commands.alias(time=Computed("created_at"), key=Computed("command_id"))
+            order = ["-time", "-key"]
+        found += commands.order_by(*order)[: limit + 1]
+    found.sort(key=lambda one: (one.created_at, one.pk), reverse=True)
     more = len(found) > limit > 0
     return found[:limit], Cursor(found[limit - 1].created_at, found[limit - 1].pk) if more else None
 

@@ -66,7 +66,9 @@ class Commands(CommandView):
         limit = min(self.whole("max") or USUAL, MOST)
         after = self.parameter("after")
         found, cursor = selectors.page(
-            self.found(), limit=limit, after=Cursor.parse(after) if after else None
+            *selectors.having(self.actor, **self.filters()),
+            limit=limit,
+            after=Cursor.parse(after) if after else None,
         )
         listed: Members = {"command": [brief(row, self.wire.base) for row in found]}
         if cursor is None:
@@ -151,19 +153,19 @@ class Commands(CommandView):
 
         response.waiting = Waiting(lambda: watch.over(command_id, seconds), then)  # type: ignore[attr-defined]
 
-    def found(self) -> Any:
-        """The commands that the filters leave."""
-        found = selectors.listed(self.actor)
+    def filters(self) -> dict[str, Any]:
+        """The fields that the commands are to have."""
+        fields: dict[str, Any] = {}
         if (status := self.parameter("status")) is not None:
             if status.upper() not in CommandStatus.values:
                 raise Invalid("status", f"{status[:40]!r} is none of {', '.join(CommandStatus.values)}.")
-            found = found.filter(status=status.upper())
+            fields["status"] = status.upper()
         if (name := self.parameter("type")) is not None:
-            found = found.filter(command_type=name)
+            fields["command_type"] = name
         for parameter, column in (("job", "job_id"), ("parent", "parent_command_id")):
             if (key := self.parameter(parameter)) is not None:
-                found = found.filter(**{column: identifier(parameter, key)})
-        return found
+                fields[column] = identifier(parameter, key)
+        return fields
 
 
 class OneCommand(CommandView):

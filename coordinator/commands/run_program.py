@@ -71,10 +71,12 @@ class RunProgram(Command[Program, Output]):
             raise Invalid("environment", "has a NUL in a value.")
 
     def execute(self) -> None:
-        if self._is_elsewhere():
-            raise Conflict(f"It was begun on {self.saved}, and cannot be found from {machine()}.")
-        if self.saved is None:
-            self.checkpoint(machine())
+        if not self._is_elsewhere():
+            self._start()
+
+    def _start(self) -> None:
+        """Start it here, unless another worker has it meanwhile."""
+        self.checkpoint(machine())
         given, program = self.parameters, settings.PROGRAMS[self.parameters.program]
         variables = {name: value.get_secret_value() for name, value in given.environment.items()}
         watcher.start(
@@ -85,10 +87,12 @@ class RunProgram(Command[Program, Output]):
         )
 
     def poll(self) -> Answer:
+        if self._is_elsewhere():
+            return RUNNING  # a worker over there will see its end
+        if not watcher.is_known(self.folder):
+            self._start()  # the worker that was to do it died, and one elsewhere left it to this machine
         watched = watcher.is_watched(self.folder)  # asked first: it may end meanwhile
         ended = watcher.ended(self.folder)
-        if ended is None and self._is_elsewhere():
-            return RUNNING  # a worker over there will see its end
         output = watcher.output(self.folder)
         if ended is not None or watcher.output_age(self.folder) < self.longest_poll + 1:
             self.progress(text=output[-SHOWN:])

@@ -76,6 +76,11 @@ def passed_on() -> dict[str, str]:
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
+def is_known(folder: Path) -> bool:
+    """Whether a watcher has made itself known, at any time."""
+    return (folder / "watcher").exists()
+
+
 def is_watched(folder: Path) -> bool:
     """Whether a watcher is there: the program runs, or is about to."""
     try:

@@ -55,6 +55,23 @@ def test_a_command_appears_and_ends(
     expect(page).to_have_url(f"{working.url}/commands/{waiting}/")
 
 
+def test_a_trace_stays_as_it_is_while_the_page_is_fetched_again(
+    new_page: Callable[..., Page], working: Site, run: Callable[..., str]
+) -> None:
+    command = run("Struggling", fail_in="end_successfully")
+    page = new_page(at=working)
+    page.goto(f"/commands/{command}/")
+    trace = page.locator("#trace")
+    line = trace.get_by_text("RuntimeError: no end_successfully")
+    expect(trace).to_be_visible(timeout=8000)
+    for is_open in (True, False):
+        trace.locator("summary").click()
+        trace.evaluate("element => element.classList.add('old')")
+        expect(page.locator("#trace.old")).to_have_count(0, timeout=8000)
+        expect(line).to_be_visible(visible=is_open)
+        expect(trace.locator("summary")).to_be_focused()
+
+
 def test_all_of_it_works_without_javascript(
     new_page: Callable[..., Page], working: Site, run: Callable[..., str]
 ) -> None:

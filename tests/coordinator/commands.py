@@ -60,6 +60,11 @@ class Ending(Logging):
         self.note("end_with_failure")
 
 
+@register(end_attempts=1000)
+class Struggling(Ending):
+    """Say a word, and end with a method that is tried again and again."""
+
+
 @register()
 class Polled(Ending):
     """Poll until it was polled `times` times."""

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import override_settings
 
 from coordinator import hand
 from coordinator.commands import run_program, watcher
@@ -203,6 +204,25 @@ def test_one_that_runs_on_another_machine_is_waited_for(
     worker.turn(11)
     assert handle.status == CommandStatus.ACTIVE
     folder.with_suffix(".there").rename(folder)
+
+
+@pytest.mark.parametrize("kill_at", ["after-checkpoint", "before-execute"], ids=["not started", "started"])
+def test_what_a_worker_died_at_is_left_to_its_machine(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: str
+) -> None:
+    log = tmp_path / "log"
+    handle = worker.submit(RunProgram, **script(f"echo >>{log}"))
+    worker.turn(kill_at=kill_at)
+    with override_settings(DATA=tmp_path / "elsewhere"), monkeypatch.context() as patch:
+        patch.setattr(run_program, "machine", lambda: "elsewhere/1/2")
+        for _ in range(5):
+            worker.turn(20)
+        row = worker.row(handle)
+        assert (row.status, row.attempts, row.error) == (CommandStatus.ACTIVE, 2, "")
+        assert not folder_of(handle.command_id).exists()
+    until_done(worker, handle)
+    assert handle.status == CommandStatus.ENDED_SUCCESSFULLY
+    assert log.read_text() == "\n"
 
 
 def test_a_watcher_on_another_machine_is_known_by_its_signs_of_life(tmp_path: Path) -> None:

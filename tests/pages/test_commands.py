@@ -169,7 +169,7 @@ def test_traces_are_for_those_who_may_see_them(
     assert "raise RuntimeError" not in html(viewer, address)
     assert "an administrator can give you that role" in html(viewer, address)
     page = html(tracer, address)
-    assert re.search(r'<details id="trace"><summary>', page)
+    assert re.search(r'<details id="trace"><summary id="trace-summary">', page)
     assert re.search(r'<span class="own">    raise RuntimeError', page)
     assert re.search(r'<span class="quiet">  File &quot;[^<]*execution.py', page)
 
