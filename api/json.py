@@ -36,9 +36,12 @@ def members(value: Any, dialect: str) -> Any:
     return str(value).lower()
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def dumps(value: Any, dialect: str) -> str:
     """The JSON text of a document's members."""
-    return json.dumps(members(value, dialect), ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(members(value, dialect))
 
 
 class JSONRenderer(BaseRenderer):

@@ -13,9 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.json import dumps
 from api.wire import Document, Members, Wire
-from api.xml import DECLARATION, element
+from api.xml import DECLARATION
 from taskmonitor.errors import Invalid
 from taskmonitor.models import Actor
 from taskmonitor.selectors.access import actor
@@ -106,34 +105,34 @@ class ApiView(APIView):
             headers={"Location": self.request.build_absolute_uri(members["href"])},
         )
 
-    def streamed(self, root: str, name: str, found: Iterator[list[Members]]) -> StreamingHttpResponse:
-        """A collection of any length, written as it is read."""
-        kind = self.request.accepted_renderer.media_type
-        pieces = self._json(name, found) if kind == "application/json" else _xml(root, name, found)
-        return StreamingHttpResponse(pieces, content_type=f"{kind}; charset=utf-8")
+    def streamed(self, root: str, name: str, found: Iterator[list[str]]) -> StreamingHttpResponse:
+        """A collection of any length, whose members are written as they are read."""
+        pieces = _json(name, found) if self.wire.json else _xml(root, found)
+        return StreamingHttpResponse(pieces, content_type=self.content_type)
 
-    def written(self, root: str, name: str, members: list[str]) -> HttpResponse:
-        """A collection of members that are written already."""
-        kind = self.request.accepted_renderer.media_type
-        if kind == "application/json":
-            text = f'{{"{name}":[{",".join(members)}]}}'
-        else:
-            text = DECLARATION + (f"<{root}>{''.join(members)}</{root}>" if members else f"<{root}/>")
-        return HttpResponse(text, content_type=f"{kind}; charset=utf-8")
+    def written(self, text: str, **headers: str) -> HttpResponse:
+        """An answer that is written already."""
+        whole = text if self.wire.json else DECLARATION + text
+        return HttpResponse(whole, content_type=self.content_type, headers=headers)
 
-    def _json(self, name: str, found: Iterator[list[Members]]) -> Iterator[str]:
-        before = f'{{"{name}":['
-        for members in found:
-            for one in members:
-                yield before + dumps(one, self.wire.dialect)
-                before = ","
-        yield f"{before}]}}" if before != "," else "]}"
+    @property
+    def content_type(self) -> str:
+        return f"{self.request.accepted_renderer.media_type}; charset=utf-8"
 
 
-def _xml(root: str, name: str, found: Iterator[list[Members]]) -> Iterator[str]:
+def _json(name: str, found: Iterator[list[str]]) -> Iterator[str]:
+    before = f'{{"{name}":['
+    for texts in found:
+        for text in texts:
+            yield before + text
+            before = ","
+    yield f"{before}]}}" if before != "," else "]}"
+
+
+def _xml(root: str, found: Iterator[list[str]]) -> Iterator[str]:
     yield f"{DECLARATION}<{root}>"
-    for members in found:
-        yield element(name, members)
+    for texts in found:
+        yield "".join(texts)
     yield f"</{root}>"
 
 

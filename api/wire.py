@@ -48,8 +48,12 @@ def writable(text: str) -> str:
     return _UNWRITABLE.sub("\ufffd", text)
 
 
+_TWO = [f"{number:02}" for number in range(60)]
+_THREE = [f"{number:03}" for number in range(1000)]
+
+
 def instant(value: datetime) -> str:
     """ISO 8601 in UTC with milliseconds: 2026-01-02T03:04:05.678Z."""
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)
-    date, time = (utc.year, utc.month, utc.day), (utc.hour, utc.minute, utc.second, utc.microsecond // 1000)
-    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (date + time)  # noqa: UP031 - the quickest way
+    date = f"{utc.year:04}-{_TWO[utc.month]}-{_TWO[utc.day]}"  # tables take half as long as formats
+    return f"{date}T{_TWO[utc.hour]}:{_TWO[utc.minute]}:{_TWO[utc.second]}.{_THREE[utc.microsecond // 1000]}Z"

@@ -149,6 +149,7 @@ def database() -> dict[str, Any]:
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",  # a transaction that will write waits for its turn at its start
             "timeout": 20,  # seconds to wait for another process's write
+            "detect_types": 0,  # fields know their types; to guess them by columns first costs a call for each value
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;"
             ),

@@ -5,11 +5,11 @@ it. The few statements that every request runs are made once here, from the same
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -28,9 +28,10 @@ from django.db.models import (
     UUIDField,
 )
 from django.db.models.base import ModelState
-from django.db.models.expressions import Value
+from django.db.models.expressions import Col, Value
 
 M = TypeVar("M", bound=Model)
+Row = tuple[Any, ...]
 
 ROWS = 500  # that one statement inserts; SQLite binds 32 766 values at most
 
@@ -65,7 +66,7 @@ class _Conversion:
     column: Any
     places: list[int]
 
-    def convert(self, value: Any, database: Any) -> Any:
+    def convert(self, database: Any, value: Any) -> Any:
         for function in self.functions:
             value = function(value, self.column, database)
         return value
@@ -90,7 +91,7 @@ class _Shape:
             related.append((one["local_setter"], key, shape))
         return cls(info["model"], names[places], places, related)
 
-    def instance(self, row: list[Any]) -> Any:
+    def instance(self, row: Row) -> Any:
         made = _stored(self.model, dict(zip(self.attributes, row[self.places], strict=True)))
         for put, key, shape in self.related:
             put(made, None if row[key] is None else shape.instance(row))
@@ -118,25 +119,25 @@ class _Compiled:
             if same is None:
                 conversions.append(same := _Conversion(functions, column, []))
             same.places.append(place)
-        names = [column.target.attname for column in columns]
+        names = [column.target.attname for column in columns if isinstance(column, Col)]
         return cls(sql, tuple(parameters), _Shape.of(compiler.klass_info, names), conversions)
 
     def instances(self, bound: Sequence[Any]) -> list[Any]:
         return [self.shape.instance(row) for row in self.rows(bound)]
 
-    def rows(self, bound: Sequence[Any]) -> list[list[Any]]:
-        database = connections[DEFAULT_DB_ALIAS]
+    def rows(self, bound: Sequence[Any]) -> list[Row]:
         with executed(self.sql, bound) as cursor:
-            rows = [list(row) for row in cursor.fetchall()]
-        for conversion in self.conversions:
-            known: dict[Any, Any] = {}  # a job's id stands in each of its steps, a parent's in its children
-            for row in rows:
-                for place in conversion.places:
-                    raw = row[place]
-                    if raw not in known:
-                        known[raw] = conversion.convert(raw, database)
-                    row[place] = known[raw]
-        return rows
+            rows: list[Row] = cursor.fetchall()
+        if not rows or not self.conversions:
+            return rows
+        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        for (
+            conversion
+        ) in self.conversions:  # a job's id stands in each of its steps, a parent's in its children
+            convert = cache(partial(conversion.convert, connections[DEFAULT_DB_ALIAS]))
+            for place in conversion.places:
+                columns[place] = map(convert, columns[place])
+        return list(zip(*columns, strict=True))
 
 
 class Prepared(Generic[M]):
@@ -154,7 +155,7 @@ class Prepared(Generic[M]):
         """All instances for these values."""
         return self._compiled.instances(self._bound(values))
 
-    def rows(self, *values: Any) -> list[list[Any]]:
+    def rows(self, *values: Any) -> list[Row]:
         """The rows for these values, as Python knows them."""
         return self._compiled.rows(self._bound(values))
 
@@ -284,8 +285,8 @@ _USUAL: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def _instant(value: datetime | None, *_: Any) -> datetime | None:
-    return value and value.replace(tzinfo=UTC)
+def _instant(value: str | None, *_: Any) -> datetime | None:
+    return datetime.fromisoformat(f"{value}+00:00") if value else None
 
 
 @contextmanager

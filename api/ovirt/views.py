@@ -1,6 +1,6 @@
 """Jobs and steps as oVirt's clients know them: each view reads, calls a service or a selector, and answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +9,18 @@ from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.ovirt.dialects import DIALECTS, Dialect
-from api.ovirt.forms import writer
+from api.formats import one, several
+from api.ovirt.dialects import DIALECTS, Dialect, design
+from api.ovirt.forms import JOB, STEP, writer
 from api.ovirt.inputs import end_fields, job_fields, members, progress_fields, step_fields, step_type, truth
-from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
+from api.ovirt.links import Key, actions, job_href, link, reference, step_href, user_href
 from api.views import ApiView, once
 from api.wire import Document, Members
 from taskmonitor.errors import Invalid, NotAllowed
 from taskmonitor.models import Job, Right, Step
 from taskmonitor.selectors import entities, search, tree
 from taskmonitor.selectors import jobs as selected
+from taskmonitor.selectors.tree import AnyStep
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.login import PROFILE
 
@@ -49,14 +51,13 @@ class OvirtView(ApiView):
     def job(self, job: Job) -> Members:
         if job.owner_id == self.request.user.pk:
             job.owner = self.request.user  # needs no query
-        return self.dialect.job(job, self.wire.base)
+        members = self.dialect.job(job, self.wire.base)
+        if not self.as_engine:
+            members["entities"] = design.entities(entities.of_jobs([job])[job.pk])
+        return members
 
-    def step(self, step: Step) -> Members:
+    def step(self, step: AnyStep) -> Members:
         return self.dialect.step(step, self.wire.base)
-
-    def spelled(self, steps: list[Step]) -> list[Members]:
-        dialect, base = self.dialect, self.wire.base
-        return [dialect.step(step, base) for step in steps]
 
     def user(self, user: User) -> Members:
         name = user.get_username()
@@ -69,28 +70,29 @@ class OvirtView(ApiView):
             "user_name": f"{name}{PROFILE}",
         }
 
-    def jobs(self, jobs: list[Job], follows: set[str]) -> list[Members]:
-        """The jobs, with what is followed in place of its link."""
+    def jobs(self, jobs: list[Job], follows: set[str]) -> list[str]:
+        """The texts of the jobs, with what is followed in place of its link."""
+        wire, beneath = self.wire, {}
         if not self.as_engine:
-            entities.bring_along(jobs)
-        spelled = [self.job(job) for job in jobs]
+            named = entities.of_jobs(jobs)
+            beneath["entities"] = [self._text("entities", design.entities(named[job.pk])) for job in jobs]
         if "owner" in follows:
-            for job, one in zip(jobs, spelled, strict=True):
-                one["owner"] = self.user(job.owner) if job.owner else None
+            beneath["owner"] = [
+                self._text("owner", self.user(job.owner) if job.owner else None) for job in jobs
+            ]
         if "steps" in follows:
-            beneath: dict[UUID, list[Step]] = {job.pk: [] for job in jobs}
-            for step in Step.objects.filter(job__in=beneath):
-                beneath[step.job_id].append(step)
-            for job, one in zip(jobs, spelled, strict=True):
-                ordered = tree.in_reading_order(beneath[job.pk])
-                one["steps"] = {"step": self.spelled(ordered)}
-        return spelled
+            write, steps = writer(wire, STEP).write, tree.steps(jobs)
+            beneath["steps"] = [several(wire, "steps", "step", write(steps[job.pk])) for job in jobs]
+        return writer(wire, JOB, tuple(beneath)).write(jobs, *beneath.values())
 
-    def steps(self, steps: list[Step], job: Job, follows: set[str]) -> list[Members]:
+    def _text(self, name: str, members: Members | None) -> str | None:
+        return one(self.wire, name, members) if members else None
+
+    def steps(self, steps: Sequence[AnyStep], job: Job, follows: set[str]) -> list[Members]:
         """Steps of the job, each behind its parent, with what is followed in place of its link."""
-        spelled = self.spelled(steps)
+        spelled = [self.step(step) for step in steps]
         if "parent_step" in follows:
-            parents: dict[UUID | None, Members] = {
+            parents: dict[Key | None, Members] = {
                 step.pk: one.copy() for step, one in zip(steps, spelled, strict=True)
             }
             for step, one in zip(steps, spelled, strict=True):
@@ -132,7 +134,7 @@ class OvirtView(ApiView):
 class Jobs(OvirtView):
     """The jobs that the caller sees, newest first."""
 
-    def get(self, request: Request) -> Response | StreamingHttpResponse:
+    def get(self, request: Request) -> HttpResponse | StreamingHttpResponse:
         """List jobs; all of them, or `max`, or with `after` a page and the address of the next one."""
         query = search.parse(self.parameter("search") or "")
         limit, after = self.whole("max"), self.parameter("after")
@@ -155,14 +157,14 @@ class Jobs(OvirtView):
             offset=offset,
             any_of=query.any_of,
         )
-        listed: Members = {"job": self.jobs(page, follows)}
+        others: Members = {}
         headers = {}
         if cursor and limit:
             href = self.next_href("jobs", cursor)
             headers["Link"] = f'<{href}>; rel="next"'
             if after is not None:
-                listed["link"] = [{"href": href, "rel": "next"}]
-        return Response(Document("jobs", listed), headers=headers)
+                others["link"] = [{"href": href, "rel": "next"}]
+        return self.written(several(self.wire, "jobs", "job", self.jobs(page, follows), **others), **headers)
 
     @once
     def post(self, request: Request) -> Response:
@@ -183,10 +185,10 @@ def _first(pages: Iterator[list[Job]], limit: int) -> Iterator[list[Job]]:
 class OneJob(OvirtView):
     """One job, cleared or not."""
 
-    def get(self, request: Request, job_id: UUID) -> Response:
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
         """Read a job."""
         follows = self.follows("steps", "owner")
-        return Response(Document("job", self.jobs([selected.job(job_id, self.actor)], follows)[0]))
+        return self.written(self.jobs([selected.job(job_id, self.actor)], follows)[0])
 
 
 class EndJob(OvirtView):
@@ -241,10 +243,10 @@ class Steps(OvirtView):
         """List the steps of a job."""
         follows, limit = self.follows("job", "parent_step"), self.whole("max")
         job = selected.job(job_id, self.actor)
-        found = tree.steps(job)[:limit]
+        found = tree.steps([job])[job.pk][:limit]
         if follows:
             return Response(Document("steps", {"step": self.steps(found, job, follows)}))
-        return self.written("steps", "step", writer(self.wire).write(found))
+        return self.written(several(self.wire, "steps", "step", writer(self.wire, STEP).write(found)))
 
     @once
     def post(self, request: Request, job_id: UUID) -> Response:

@@ -22,6 +22,11 @@ class StepType(models.TextChoices):
     UNKNOWN = "UNKNOWN", "unknown"  # not said; oVirt's Ansible module sends nothing else
 
 
+def percent(current: int | None, end: int | None) -> int | None:
+    """How much of `end` is done, 0 to 100; None if nobody said."""
+    return None if current is None or not end else 100 * current // end
+
+
 class Work(Lifecycle):
     """What a job and a step have in common beside their lifecycle."""
 
@@ -44,9 +49,7 @@ class Work(Lifecycle):
     @property
     def percent(self) -> int | None:
         """How far it is, 0 to 100; None if nobody said."""
-        if self.progress_current is None or not self.progress_end:
-            return None
-        return 100 * self.progress_current // self.progress_end
+        return percent(self.progress_current, self.progress_end)
 
 
 class Job(Work):
@@ -134,6 +137,11 @@ class Job(Work):
     @property
     def live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def owner_name(self) -> str | None:
+        """The user name of its owner, if it has one."""
+        return self.owner.get_username() if self.owner else None
 
     def stale_after(self, sign: datetime, deadline: datetime | None) -> datetime | None:
         """When a job last heard of at `sign` has to be called UNKNOWN; None if it has no limit."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, F, Window
@@ -10,9 +12,19 @@ from django.db.models.functions import RowNumber
 from taskmonitor.models import Entity, Job, JobEntity
 from taskmonitor.statements import Prepared
 
-_ALL = Prepared(lambda job: Entity.objects.filter(jobs=job))
-_OF_JOBS = Prepared(lambda jobs: JobEntity.objects.filter(job__among=jobs).select_related("entity"))
-_CAME_ALONG = "_entities"
+_OF_JOBS = Prepared(
+    lambda jobs: JobEntity.objects.filter(job__among=jobs).values_list(
+        "job_id", "entity__type", "entity__key", "entity__name"
+    )
+)
+
+
+class Named(NamedTuple):
+    """An entity as a job's answer has it."""
+
+    type: str
+    key: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +55,9 @@ def of_job(job: Job, *, limit: int) -> list[Entity]:
     return [link.entity for link in links]
 
 
-def every(job: Job) -> list[Entity]:
-    """All entities of the job; no query if they came along with it."""
-    came_along: list[Entity] | None = job.__dict__.get(_CAME_ALONG)
-    return _ALL.all(job.pk) if came_along is None else came_along
-
-
-def bring_along(jobs: Sequence[Job]) -> None:
-    """Have `every` know the entities of these jobs; one query, none for no jobs."""
-    for job in jobs:
-        job.__dict__[_CAME_ALONG] = []
-    known = {job.pk: job.__dict__[_CAME_ALONG] for job in jobs}
-    for link in _OF_JOBS.all(list(known)) if known else ():
-        known[link.job_id].append(link.entity)
+def of_jobs(jobs: Sequence[Job]) -> dict[UUID, list[Named]]:
+    """For each of the jobs all its entities, by type and key; one query, none for no jobs."""
+    found: dict[UUID, list[Named]] = {job.pk: [] for job in jobs}
+    for job_id, *named in sorted(_OF_JOBS.rows(list(found)), key=itemgetter(1, 2)) if found else ():
+        found[job_id].append(Named(*named))
+    return found

@@ -14,7 +14,10 @@ from taskmonitor import text_index
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import Actor, Job, JobEntity, Right, Step
 from taskmonitor.selectors.expressions import Computed, like
-from taskmonitor.statements import instances, planned_afresh
+from taskmonitor.statements import Prepared, instances, planned_afresh
+
+_JOB = Prepared(lambda key: Job.objects.select_related("owner").filter(pk=key))
+_STEP = Prepared(lambda job, key: Step.objects.select_related("job").filter(job=job, pk=key))
 
 
 def listed(actor: Actor, *, own_only: bool = False) -> QuerySet[Job]:
@@ -27,7 +30,7 @@ def listed(actor: Actor, *, own_only: bool = False) -> QuerySet[Job]:
 
 def job(job_id: UUID, actor: Actor) -> Job:
     """The job, cleared or not; NotFound also for one that the actor may not see."""
-    found = Job.objects.select_related("owner").filter(pk=job_id).first()
+    found = _JOB.first(job_id)
     if found is None or not actor.sees(found):
         raise NotFound("Job", job_id)
     return found
@@ -35,7 +38,7 @@ def job(job_id: UUID, actor: Actor) -> Job:
 
 def step(job_id: UUID, step_id: UUID, actor: Actor) -> Step:
     """The step of that job; NotFound also for a step of another job."""
-    found = Step.objects.select_related("job").filter(pk=step_id, job_id=job_id).first()
+    found = _STEP.first(job_id, step_id)
     if found is None or not actor.sees(found.job):
         raise NotFound("Step", step_id)
     return found

@@ -1,7 +1,9 @@
 """The steps of a job as a tree: one query, however deep, and a flat list in the order of reading."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -9,35 +11,62 @@ from django.db.models import Count, Q
 
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import Job, Step
+from taskmonitor.models.job import percent
+from taskmonitor.selectors.expressions import Spelled
 from taskmonitor.statements import Prepared
 
+
+class ListedStep(NamedTuple):
+    """What lists show of a step, which takes a fourth of the time that a `Step` takes. Keys are texts."""
+
+    pk: str
+    job_id: str
+    parent_step_id: str | None
+    number: int
+    description: str
+    type: str
+    status: str
+    reason: str
+    start_time: datetime
+    end_time: datetime | None
+    external: bool
+    progress_current: int | None
+    progress_end: int | None
+    progress_text: str
+
+    @property
+    def percent(self) -> int | None:
+        return percent(self.progress_current, self.progress_end)
+
+
+AnyStep = Step | ListedStep
+
 _STEPS = Prepared(
-    lambda job: Step.objects.filter(job=job).defer("depth", "last_updated")
-)  # which nobody asks for
+    lambda jobs: (
+        Step.objects.filter(job__among=jobs)
+        .order_by("number")
+        .values_list(*map(Spelled, ListedStep._fields[:3]), *ListedStep._fields[3:])
+    )
+)
 
 
-def steps(job: Job) -> list[Step]:
-    """Every step of the job, each parent before its sub-steps, siblings by number."""
-    return in_reading_order(_STEPS.all(job.pk))
+def steps(jobs: Sequence[Job]) -> dict[UUID, list[ListedStep]]:
+    """For each of the jobs every step, each parent before its sub-steps, siblings by number; one query."""
+    beneath: dict[str, list[ListedStep]] = {}
+    for step in map(ListedStep._make, _STEPS.rows([job.pk for job in jobs])):
+        beneath.setdefault(step.parent_step_id or step.job_id, []).append(step)
+    return {job.pk: _in_reading_order(str(job.pk), beneath) for job in jobs}
 
 
-def in_reading_order(steps: Iterable[Step]) -> list[Step]:
-    """Each parent before its sub-steps, siblings by number; without recursion, for a tree may be 1 000 deep."""
-    children: dict[UUID | None, list[Step]] = {}
-    for step in steps:
-        children.setdefault(step.parent_step_id, []).append(step)
-    ordered = []
-    waiting = _last_first(children.get(None, []))
+def _in_reading_order(key: str, beneath: dict[str, list[ListedStep]]) -> list[ListedStep]:
+    """All steps beneath a job; without recursion, for a tree may be 1 000 deep."""
+    ordered: list[ListedStep] = []
+    waiting = beneath.get(key, [])[::-1]
     while waiting:
         step = waiting.pop()
         ordered.append(step)
-        if step.pk in children:
-            waiting += _last_first(children[step.pk])
+        waiting += reversed(beneath.get(step.pk, ()))
     return ordered
-
-
-def _last_first(siblings: list[Step]) -> list[Step]:
-    return sorted(siblings, key=lambda step: step.number, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)

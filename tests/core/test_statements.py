@@ -48,7 +48,7 @@ def test_a_prepared_query_brings_related_rows_along() -> None:
 def test_a_prepared_query_gives_plain_values() -> None:
     job = make_job()
     make_step(job), make_step(job, type="VALIDATING")
-    assert NUMBERS.rows(job.pk) == [[0, "EXECUTING"], [1, "VALIDATING"]]
+    assert NUMBERS.rows(job.pk) == [(0, "EXECUTING"), (1, "VALIDATING")]
 
 
 def test_a_found_row_can_be_changed_and_saved() -> None:

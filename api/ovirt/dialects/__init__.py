@@ -4,7 +4,8 @@ from typing import Protocol
 
 from api.ovirt.dialects import design, v3, v4
 from api.wire import Members
-from taskmonitor.models import Job, Step
+from taskmonitor.models import Job
+from taskmonitor.selectors.tree import AnyStep
 
 
 class Dialect(Protocol):
@@ -12,7 +13,7 @@ class Dialect(Protocol):
 
     def job(self, job: Job, base: str) -> Members: ...
 
-    def step(self, step: Step, base: str) -> Members: ...
+    def step(self, step: AnyStep, base: str) -> Members: ...
 
     def status(self, status: str) -> str | Members: ...
 

@@ -1,10 +1,12 @@
 """The external-tasks design to the letter, with what it has grown since behind it."""
 
+from collections.abc import Sequence
+
 from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
 from api.wire import Members
-from taskmonitor.models import Job, Step
-from taskmonitor.models.job import Work
-from taskmonitor.selectors.entities import every
+from taskmonitor.models import Job
+from taskmonitor.selectors.entities import Named
+from taskmonitor.selectors.tree import AnyStep
 
 
 def status(status: str) -> str:
@@ -30,13 +32,13 @@ def job(job: Job, base: str) -> Members:
         "heartbeat_limit": job.heartbeat_limit,
         "deadline": job.deadline,
         "progress": _progress(job),
-        "entities": _entities(job),
+        "entities": None,  # which one has to ask for
         "actions": actions(href, "clear", "end", "heartbeat", "progress"),
         "link": [link(href, "steps")],
     }
 
 
-def step(step: Step, base: str) -> Members:
+def step(step: AnyStep, base: str) -> Members:
     key, job_key = str(step.pk), str(step.job_id)  # to write a UUID takes as long as all else here
     above = step.parent_step_id and str(step.parent_step_id)
     href = step_href(base, job_key, key)
@@ -59,19 +61,19 @@ def step(step: Step, base: str) -> Members:
 
 
 def _owner(job: Job, base: str) -> Members | None:
-    if job.owner is None:
+    if job.owner_id is None:
         return None
-    return {"href": user_href(base, job.owner_id), "id": str(job.owner_id), "#text": job.owner.get_username()}
+    return {**reference(user_href(base, job.owner_id), job.owner_id), "#text": job.owner_name}
 
 
-def _progress(work: Work) -> Members | None:
+def _progress(work: Job | AnyStep) -> Members | None:
     if work.progress_current is None and not work.progress_text:
         return None
     return {"current": work.progress_current, "end": work.progress_end, "text": work.progress_text or None}
 
 
-def _entities(job: Job) -> Members | None:
-    entities = sorted(every(job), key=lambda entity: (entity.type, entity.key))
-    if not entities:
-        return None
-    return {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in entities]}
+def entities(named: Sequence[Named]) -> Members | None:
+    """What a job works on."""
+    return (
+        {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in named]} if named else None
+    )

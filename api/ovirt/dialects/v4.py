@@ -2,7 +2,8 @@
 
 from api.ovirt.links import actions, job_href, link, reference, step_href, user_href
 from api.wire import Members
-from taskmonitor.models import Job, Step
+from taskmonitor.models import Job
+from taskmonitor.selectors.tree import AnyStep
 
 
 def status(status: str) -> str:
@@ -27,7 +28,7 @@ def job(job: Job, base: str) -> Members:
     }
 
 
-def step(step: Step, base: str) -> Members:
+def step(step: AnyStep, base: str) -> Members:
     key, job_key = str(step.pk), str(step.job_id)  # to write a UUID takes as long as all else here
     above = step.parent_step_id and str(step.parent_step_id)
     href = step_href(base, job_key, key)
