@@ -101,7 +101,7 @@ class RunProgram(Command[Program, Output]):
         if ended.code == 0:
             return Succeeded(Output(exit_code=0, output=output))
         last = output.strip().rpartition("\n")[2][-200:]
-        return Failed(f"{ended.why or last} (exit code {ended.code})".strip())
+        return Failed(f"{ended.why or last or 'It said nothing.'} (exit code {ended.code})")
 
     def end_successfully(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -79,10 +79,14 @@ def test_its_exit_code_and_the_end_of_its_output_are_the_result(worker: Worker) 
     assert not folder_of(handle.command_id).exists()
 
 
-def test_another_exit_code_fails_it_with_its_last_words(worker: Worker) -> None:
-    handle = worker.submit(RunProgram, **script("echo begun; echo the disk is full >&2; exit 3"))
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("echo begun; echo the disk is full >&2; exit 3", "the disk is full"), ("exit 3", "It said nothing.")],
+)
+def test_another_exit_code_fails_it_with_its_last_words(worker: Worker, body: str, words: str) -> None:
+    handle = worker.submit(RunProgram, **script(body))
     until_done(worker, handle)
-    with pytest.raises(CommandFailed, match=r"^the disk is full \(exit code 3\)$"):
+    with pytest.raises(CommandFailed, match=rf"^{words} \(exit code 3\)$"):
         handle.result()
     assert not folder_of(handle.command_id).exists()
 
