@@ -292,7 +292,7 @@ print(execute_async("RunProgram", program, now=timezone.now()).command_id)
 RESULT = """
 from uuid import UUID
 from coordinator.executor import Handle
-print(Handle(UUID({command!r})).result(timeout=40).model_dump_json())
+print(Handle(UUID({command!r})).result(timeout=90).model_dump_json())
 """
 
 
