@@ -21,9 +21,11 @@ from django.db.models import (
     DateTimeField,
     Field,
     ForeignKey,
+    IntegerField,
     JSONField,
     Lookup,
     Model,
+    Q,
     QuerySet,
     UUIDField,
 )
@@ -43,10 +45,10 @@ class Given(Value):
         return "%s", (self,)
 
 
-class Among(Lookup):
-    """The field is one of the values of a list, which a run gives at this position, however long it is."""
+class Comparison(Lookup):
+    """A lookup that each vendor's database has a form of."""
 
-    forms = {"sqlite": "{} IN (SELECT value FROM json_each({}))", "postgresql": "{} = ANY({})"}
+    forms: dict[str, str]
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, left_parameters = self.process_lhs(compiler, connection)
@@ -54,7 +56,17 @@ class Among(Lookup):
         return self.forms[connection.vendor].format(left, right), (*left_parameters, *right_parameters)
 
 
-for _keys in (ForeignKey, UUIDField):
+class Among(Comparison):
+    """The field is one of the values of a list, however long it is; to the database that is one value."""
+
+    forms = {"sqlite": "{} IN (SELECT value FROM json_each({}))", "postgresql": "{} = ANY({})"}
+    prepare_rhs = False
+
+    def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (_plain(value) if connection.vendor == "sqlite" else value,)
+
+
+for _keys in (ForeignKey, UUIDField, IntegerField):
     _keys.register_lookup(Among, "among")
 
 
@@ -161,7 +173,7 @@ class Prepared(Generic[M]):
 
     def _bound(self, values: tuple[Any, ...]) -> list[Any]:
         if not connections[DEFAULT_DB_ALIAS].features.has_native_uuid_field:
-            values = tuple(map(_without_uuids, values))
+            values = tuple(map(_plain, values))
         return [values[one.value] if isinstance(one, Given) else one for one in self._compiled.parameters]
 
     @cached_property
@@ -169,24 +181,52 @@ class Prepared(Generic[M]):
         return _Compiled.of(self._build(*(Given(place) for place in range(self._build.__code__.co_argcount))))
 
 
-def instances(found: QuerySet[M, M]) -> list[M]:
-    """What a queryset finds, whatever its filters, related rows included; not for one with annotations.
+class Filtered(Generic[M]):
+    """A queryset, narrowed by filters of any shape; the SQL of each shape, order and slice is made once.
 
-    Its SQL is made anew, its instances are made as those of prepared ones.
+    A filter's lookups are such as take a value as it is, not `contains` and the like; a list belongs to `among`.
     """
-    try:
-        compiled = _Compiled.of(found)
-    except EmptyResultSet:
-        return []
-    made: list[M] = compiled.instances(compiled.parameters)
-    return made
+
+    def __init__(self, build: Callable[[], QuerySet[M, M]]) -> None:
+        self._build = build
+        self._prepared = lru_cache(maxsize=500)(self._prepare)
+
+    def all(
+        self, where: Q, order: tuple[str, ...] = (), *, start: int = 0, stop: int | None = None
+    ) -> list[M]:
+        """The instances that meet `where`, in that order, from place `start` up to `stop`."""
+        values: list[Any] = []
+        try:
+            return self._prepared(_shape(where, values), order, start, stop).all(*values)
+        except EmptyResultSet:
+            return []
+
+    def _prepare(self, where: Q, order: tuple[str, ...], start: int, stop: int | None) -> Prepared[M]:
+        return Prepared(lambda: self._build().filter(where).order_by(*order)[start:stop])
 
 
-def _without_uuids(value: Any) -> Any:
-    """The value as SQLite takes it; a list of keys as the JSON that it reads."""
+def _shape(where: Q, values: list[Any]) -> Q:
+    """The filter with stand-ins for its plain values, which are put behind `values`."""
+    children: list[Any] = []
+    for child in where.children:
+        if isinstance(child, Q):
+            child = _shape(child, values)
+        elif isinstance(child, tuple) and type(child[1]) in _PLAIN:
+            values.append(child[1])
+            child = (child[0], _given(len(values) - 1))
+        children.append(child)
+    return Q(*children, _connector=where.connector, _negated=where.negated)
+
+
+_PLAIN = (str, int, datetime, UUID, list)
+_given = cache(Given)
+
+
+def _plain(value: Any) -> Any:
+    """The value as SQLite takes it; a list as the JSON that it reads."""
     if isinstance(value, list):
-        return json.dumps([key.hex for key in value])
-    return value.hex if isinstance(value, UUID) else value
+        return json.dumps([_plain(one) for one in value])
+    return _USUAL[type(value)](value) if type(value) in _USUAL else value
 
 
 def _stored(model: type[M], fields: dict[str, Any]) -> M:

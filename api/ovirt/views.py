@@ -141,16 +141,16 @@ class Jobs(OvirtView):
         if after is not None:  # it ends with a link, so it is read before it is written
             limit = PAGE if limit is None else min(limit, PAGE)
         follows = self.follows("steps", "owner")
-        found = selected.listed(self.actor, own_only=self.flag("filter"))
+        seen = selected.visible(self.actor, own_only=self.flag("filter"))
         offset = 0 if after else query.offset(limit or 0)
         if limit is None or limit > PAGE:
             every = selected.every(
-                found, oldest_first=query.oldest_first, size=PAGE, offset=offset, any_of=query.any_of
+                seen, oldest_first=query.oldest_first, size=PAGE, offset=offset, any_of=query.any_of
             )
             pages = (self.jobs(page, follows) for page in (every if limit is None else _first(every, limit)))
             return self.streamed("jobs", "job", pages)
         page, cursor = selected.page(
-            found,
+            seen,
             limit=limit,
             after=selected.Cursor.parse(after) if after else None,
             oldest_first=query.oldest_first,

@@ -147,11 +147,11 @@ def _context(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
 
 def _listing(actor: Actor, filters: Filters, place: Place, now: datetime) -> Listing:
     asked = filters.parse(actor)
-    listed = jobs.listed(actor)
+    seen = jobs.visible(actor)
     after = place.after
     if place.before:
         found, more = jobs.page(
-            listed,
+            seen,
             limit=place.size,
             after=Cursor.parse(place.before),
             oldest_first=not asked.oldest_first,
@@ -161,7 +161,7 @@ def _listing(actor: Actor, filters: Filters, place: Place, now: datetime) -> Lis
             return _beside(filters, place, rows.job_rows(found[::-1], now), older=True, newer=True)
         after = ""
     found, rest = jobs.page(
-        listed,
+        seen,
         limit=place.size,
         after=Cursor.parse(after) if after else None,
         oldest_first=asked.oldest_first,

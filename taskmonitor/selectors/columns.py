@@ -9,17 +9,21 @@ from typing import Self
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils.dateparse import parse_date, parse_datetime
 
 from taskmonitor import text_index
 from taskmonitor.errors import Invalid
 from taskmonitor.lifecycle import LIVE, Status
-from taskmonitor.models import Entity, Job, JobEntity
+from taskmonitor.models import Entity, JobEntity
 from taskmonitor.selectors.expressions import like
-from taskmonitor.selectors.jobs import Part, is_few
+from taskmonitor.selectors.jobs import Part, is_few, keys
+from taskmonitor.statements import Filtered
 
 Parts = tuple[Part, ...]
+
+_OWNERS = Filtered(lambda: User.objects.only("pk"))
+_ENTITIES = Filtered(lambda: Entity.objects.only("pk"))
 
 MOST_PARTS = 12  # that are asked for one by one
 SKEW = timedelta(days=1)  # by which clocks may have made an end earlier than a start
@@ -35,7 +39,7 @@ class Condition:
 
     @classmethod
     def of(cls, parts: Parts) -> Self:
-        where = reduce(Q.__or__, (part.filter() for part in parts)) if parts else Q(pk__in=[])
+        where = reduce(Q.__or__, (part.filter() for part in parts)) if parts else Q(pk__in=())
         return cls(where, parts, any(part.bounded for part in parts))
 
     def __or__(self, other: Self) -> Self:
@@ -78,15 +82,15 @@ def _only(name: str, sign: str) -> bool:
     return sign == "="
 
 
-def _narrowed(where: Q, *candidates: QuerySet[Job]) -> Parts:
+def _narrowed(where: Q, *candidates: Q, order: tuple[str, ...] = ()) -> Parts:
     """The part that meets `where`; looked for among the candidates, which are all that can, if they are few."""
-    keys: list[UUID] = []
-    for jobs in candidates:
-        listed = jobs.filter(cleared_at=None)
-        if not is_few(listed):
+    found: list[UUID] = []
+    for candidate in candidates:
+        listed = candidate & Q(cleared_at=None)
+        if not is_few(listed, order):
             return (Part(where),)
-        keys += listed.values_list("pk", flat=True)
-    return (Part(where & Q(pk__in=keys), few=True),)
+        found += keys(listed)
+    return (Part(where & Q(pk__among=found), few=True),)
 
 
 def _text(name: str, sign: str, value: str) -> Parts:
@@ -100,7 +104,7 @@ def _exact(name: str, sign: str, value: str) -> Parts:
 
 def _correlation(name: str, sign: str, value: str) -> Parts:
     where = Q(correlation_id=value)
-    return _narrowed(where, Job.objects.filter(where)) if _only(name, sign) else (Part(~where),)
+    return _narrowed(where, where) if _only(name, sign) else (Part(~where),)
 
 
 def _status(name: str, sign: str, value: str) -> Parts:
@@ -117,8 +121,8 @@ def _truth(name: str, sign: str, value: str) -> bool:
 
 
 def _external(name: str, sign: str, value: str) -> Parts:
-    where = Q(external__in=[_truth(name, sign, value)])  # SQLite has no index for NOT external
-    return _narrowed(where, Job.objects.filter(where).order_by("start_time", "id"))  # as its index has them
+    where = Q(external__in=(_truth(name, sign, value),))  # SQLite has no index for NOT external
+    return _narrowed(where, where, order=("start_time", "id"))  # as its index has them
 
 
 def _auto_cleared(name: str, sign: str, value: str) -> Parts:
@@ -126,27 +130,30 @@ def _auto_cleared(name: str, sign: str, value: str) -> Parts:
 
 
 def _owner(name: str, sign: str, value: str) -> Parts:
-    owners = User.objects.filter(like("username", value)).values("pk")
+    named = like("username", value)
+    where = Q(owner__in=User.objects.filter(named).values("pk"))
     if not _only(name, sign):
-        return (Part(~Q(owner__in=owners)),)
-    keys = [owner["pk"] for owner in owners[: MOST_PARTS + 1]]
-    if len(keys) > MOST_PARTS:
-        return (Part(Q(owner__in=owners)),)
-    return tuple(Part(Q(owner=key)) for key in keys)
+        return (Part(~where),)
+    owners = _OWNERS.all(named, stop=MOST_PARTS + 1)
+    return tuple(Part(Q(owner=owner.pk)) for owner in owners) if len(owners) <= MOST_PARTS else (Part(where),)
 
 
 def _entity(name: str, sign: str, value: str) -> Parts:
-    entities = Entity.objects.filter(like("name", value) | like("key", value)).values("pk")
-    linked = Q(pk__in=JobEntity.objects.filter(entity__in=entities).values("job"))
+    named = like("name", value) | like("key", value)
     if not _only(name, sign):
-        return (Part(~linked),)
-    keys = [entity["pk"] for entity in entities[: MOST_PARTS + 1]]
-    if len(keys) <= 1:
-        return tuple(Part(entity=key) for key in keys)
-    parts = _narrowed(linked, Job.objects.filter(linked))
-    if parts[0].few or len(keys) > MOST_PARTS:
+        return (Part(~_linked(named)),)
+    parts = tuple(Part(entity=entity.pk) for entity in _ENTITIES.all(named, stop=MOST_PARTS + 1))
+    if len(parts) <= 1:
         return parts
-    return tuple(Part(entity=key) for key in keys)
+    linked = _linked(named)
+    narrowed = _narrowed(linked, linked)
+    return narrowed if narrowed[0].few or len(parts) > MOST_PARTS else parts
+
+
+def _linked(named: Q) -> Q:
+    """The jobs that work on any of the entities."""
+    entities = Entity.objects.filter(named).values("pk")
+    return Q(pk__in=JobEntity.objects.filter(entity__in=entities).values("job"))
 
 
 def _identifier(name: str, sign: str, value: str) -> Parts:
@@ -167,10 +174,10 @@ def _instant(name: str, sign: str, value: str) -> Parts:
         return (Part(where),)
     if sign in ("<", "<="):
         return (Part(where & Q(start_time__lte=_a_day_after(instant))),)
-    ended = Job.objects.filter(auto_cleared__in=[True, False], end_time__gte=instant)
+    ended = Q(auto_cleared__in=(True, False), end_time__gte=instant)
     if name == "end_time":
         return _narrowed(where, ended)
-    return _narrowed(where, ended, Job.objects.filter(status__in=LIVE, last_updated__gte=instant))
+    return _narrowed(where, ended, Q(status__in=LIVE, last_updated__gte=instant))
 
 
 def _a_day_after(instant: datetime) -> datetime:

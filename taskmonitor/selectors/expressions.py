@@ -2,37 +2,30 @@
 
 from typing import Any
 
-from django.db.models import CharField, F, Func, Lookup, Q, TextField
+from django.db import connection
+from django.db.models import CharField, DateTimeField, Q, TextField, Transform, UUIDField
 from django.db.models.functions import Cast
-from django.db.models.lookups import IContains
+
+from taskmonitor.statements import Comparison
 
 
-class Like(IContains):
-    """The field equals a text in which `*` stands for any text. A regular expression could run for ever."""
+class Like(Comparison):
+    """The field has the pattern, in which % stands for any text. A regular expression could run for ever."""
 
-    param_pattern = "%s"
-
-    def process_rhs(self, compiler: Any, connection: Any) -> Any:
-        sql, (value, *rest) = super().process_rhs(compiler, connection)
-        return sql, [str(value).replace("*", "%"), *rest]
+    forms = {"sqlite": r"{} LIKE {} ESCAPE '\'", "postgresql": "UPPER({}::text) LIKE UPPER({})"}
 
 
-class Same(Lookup):
+class Same(Comparison):
     """The field equals a text whatever the letter case, as an index of UPPER(field) has it."""
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        left, left_parameters = self.process_lhs(compiler, connection)
-        right, right_parameters = self.process_rhs(compiler, connection)
-        return f"UPPER({left}) = UPPER({right})", (*left_parameters, *right_parameters)
+    forms = dict.fromkeys(("sqlite", "postgresql"), "UPPER({}) = UPPER({})")
 
 
-class Computed(Func):
+class Computed(Transform):
     """The field as if computed, so that SQLite follows no index of it."""
 
+    lookup_name = "computed"
     template = "+%(expressions)s"
-
-    def __init__(self, field: str) -> None:
-        super().__init__(F(field))
 
 
 class _Spelling(TextField):  # type: ignore[type-arg]
@@ -51,11 +44,15 @@ class Spelled(Cast):
         super().__init__(field, self.spelling)
 
 
-for kind in (CharField, TextField):
-    kind.register_lookup(Like, "like")
-    kind.register_lookup(Same, "same")
+for text in (CharField, TextField):
+    text.register_lookup(Like, "like")
+    text.register_lookup(Same, "same")
+for place in (DateTimeField, UUIDField):
+    place.register_lookup(Computed)
 
 
 def like(field: str, value: str) -> Q:
     """The field equals `value` whatever the letter case, with `*` for any text."""
-    return Q(**{f"{field}__{'like' if '*' in value else 'same'}": value})
+    if "*" not in value:
+        return Q(**{f"{field}__same": value})
+    return Q(**{f"{field}__like": connection.ops.prep_for_like_query(value).replace("*", "%")})

@@ -13,19 +13,28 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from taskmonitor import text_index
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import Actor, Job, JobEntity, Right, Step
-from taskmonitor.selectors.expressions import Computed, like
-from taskmonitor.statements import Prepared, instances, planned_afresh
+from taskmonitor.selectors.expressions import like
+from taskmonitor.statements import Filtered, Prepared, planned_afresh
 
 _JOB = Prepared(lambda key: Job.objects.select_related("owner").filter(pk=key))
 _STEP = Prepared(lambda job, key: Step.objects.select_related("job").filter(job=job, pk=key))
+_UNASKED = ("cleared_at", "last_sign", "stale_at", "text_id")  # for by any list
+_UNASKED_OF_OWNERS = ("password", "last_login", "date_joined", "is_active", "is_staff", "is_superuser")
+_NOT_READ = (*_UNASKED, *(f"owner__{name}" for name in _UNASKED_OF_OWNERS))
+_JOBS = Filtered(lambda: Job.objects.select_related("owner").defer(*_NOT_READ))
+_PLACES = Filtered(lambda: Job.objects.only("start_time"))  # with the key, as indexes have them
 
 
-def listed(actor: Actor, *, own_only: bool = False) -> QuerySet[Job]:
-    """The jobs that lists show: not cleared, and the actor's to see. Their owners come along."""
-    jobs = Job.objects.filter(cleared_at=None).select_related("owner")
+def visible(actor: Actor, *, own_only: bool = False) -> Q:
+    """What lists show: what is not cleared, and the actor's to see."""
     if own_only or not actor.may(Right.VIEW_ALL):
-        return jobs.filter(owner=actor.user_id)
-    return jobs
+        return Q(cleared_at=None, owner=actor.user_id)
+    return Q(cleared_at=None)
+
+
+def listed(actor: Actor) -> QuerySet[Job]:
+    """The jobs that lists show."""
+    return Job.objects.filter(visible(actor))
 
 
 def job(job_id: UUID, actor: Actor) -> Job:
@@ -109,8 +118,9 @@ class Part:
         return self.where & self.on_entity() & self.with_text()
 
     def on_entity(self) -> Q:
-        links = JobEntity.objects.filter(job=OuterRef("pk"), entity=self.entity)
-        return Q(Exists(links)) if self.entity else EVERYTHING
+        if not self.entity:
+            return EVERYTHING
+        return Q(Exists(JobEntity.objects.filter(job=OuterRef("pk"), entity=self.entity)))
 
     def with_text(self) -> Q:
         return like("description", self.text) if self.text else EVERYTHING
@@ -120,7 +130,7 @@ ALL = (Part(),)
 
 
 def page(
-    jobs: QuerySet[Job],
+    seen: Q,
     *,
     limit: int,
     after: Cursor | None = None,
@@ -130,12 +140,13 @@ def page(
 ) -> tuple[list[Job], Cursor | None]:
     """At most `limit` jobs behind `after`, newest first unless told, and where the next page begins, if any.
 
-    The jobs are those in any of the parts. Each part is asked for by itself, since no database walks
-    several indexes at once in the order of the list. What the `offset` passes over is read too.
+    The jobs are those `seen` in any of the parts; their owners come along. Each part is asked for by itself,
+    since no database walks several indexes at once in the order of the list. What the `offset` passes over
+    is read too.
     """
     with planned_afresh():
         found = _merged(
-            [_Walk(jobs, part, after, oldest_first).first(offset + limit + 1) for part in any_of],
+            [_Walk(seen, part, after, oldest_first).first(offset + limit + 1) for part in any_of],
             oldest_first,
         )
     found = found[offset : offset + limit + 1]
@@ -144,7 +155,7 @@ def page(
 
 
 def every(
-    jobs: QuerySet[Job],
+    seen: Q,
     *,
     oldest_first: bool = False,
     size: int = 500,
@@ -152,10 +163,10 @@ def every(
     any_of: Sequence[Part] = ALL,
 ) -> Iterator[list[Job]]:
     """All of the list from `offset` on, in pages, so that neither memory nor a transaction grows with it."""
-    found, cursor = page(jobs, limit=size, oldest_first=oldest_first, offset=offset, any_of=any_of)
+    found, cursor = page(seen, limit=size, oldest_first=oldest_first, offset=offset, any_of=any_of)
     yield found
     while cursor:
-        found, cursor = page(jobs, limit=size, after=cursor, oldest_first=oldest_first, any_of=any_of)
+        found, cursor = page(seen, limit=size, after=cursor, oldest_first=oldest_first, any_of=any_of)
         yield found
 
 
@@ -169,8 +180,8 @@ def _merged(lists: list[list[Job]], oldest_first: bool) -> list[Job]:
 class _Walk:
     """One part of a list, in order from one place on."""
 
-    def __init__(self, jobs: QuerySet[Job], part: Part, after: Cursor | None, oldest_first: bool) -> None:
-        self.jobs, self.part, self.after, self.oldest_first = jobs, part, after, oldest_first
+    def __init__(self, seen: Q, part: Part, after: Cursor | None, oldest_first: bool) -> None:
+        self.seen, self.part, self.after, self.oldest_first = seen, part, after, oldest_first
 
     def first(self, number: int) -> list[Job]:
         """The first jobs of the part, as many as there are and no more than asked for."""
@@ -178,7 +189,7 @@ class _Walk:
         if part.few:
             return self.sorted(number)
         if part.entity or part.text:
-            if is_few(self.jobs.filter(part.where).order_by("start_time", "id")):  # some index has that order
+            if is_few(self.seen & part.where, ("start_time", "id")):  # some index has that order
                 return self.sorted(number)
             expression = text_index.expression(part.text) if part.text else ""
             if part.entity and not (expression and self.is_long_history()):
@@ -187,37 +198,35 @@ class _Walk:
                 return self.with_text(expression, number)
         where = part.filter()
         if part.bounded:
-            where &= _newest(self.jobs)
-        ordered = self.jobs.filter(where & self.behind("start_time", "id"))
-        return instances(ordered.order_by(*self.order("start_time", "id"))[:number])
+            where &= _newest(self.seen)
+        return self.found(where, number)
+
+    def found(self, where: Q, number: int, time: str = "start_time", key: str = "id") -> list[Job]:
+        """What meets `where`, in the order of these fields."""
+        order = (time, key) if self.oldest_first else (f"-{time}", f"-{key}")
+        return _JOBS.all(self.seen & where & self.behind(time, key), order, stop=number)
 
     def sorted(self, number: int) -> list[Job]:
         """By finding all first; SQLite would rather follow an index that is in order already, however long."""
-        found = self.jobs.filter(self.part.filter() & self.behind("start_time", "id"))
-        if connection.vendor == "sqlite":
-            found = found.alias(time=Computed("start_time"), key=Computed("id"))
-            return instances(found.order_by(*self.order("time", "key"))[:number])
-        return instances(found.order_by(*self.order("start_time", "id"))[:number])
+        how = "__computed" if connection.vendor == "sqlite" else ""
+        return self.found(self.part.filter(), number, f"start_time{how}", f"id{how}")
 
     def is_long_history(self) -> bool:
         return JobEntity.objects.filter(entity=self.part.entity)[: FEW + 1].count() > FEW
 
     def of_entity(self, number: int) -> list[Job]:
         """By the entity's history, which is in the order of the list."""
-        time, key = "jobentity__start_time", "jobentity__job_id"
         where = self.part.where & self.part.with_text() & Q(jobentity__entity=self.part.entity)
-        return instances(
-            self.jobs.filter(where & self.behind(time, key)).order_by(*self.order(time, key))[:number]
-        )
+        return self.found(where, number, "jobentity__start_time", "jobentity__job_id")
 
     def with_text(self, expression: str, number: int) -> list[Job]:
         """By the index of texts, which is in the order of the list but for what starts in one second."""
         found: list[Job] = []
-        rest = self.jobs.filter(self.part.filter() & self.behind("start_time", "id"))
+        rest = self.seen & self.part.filter() & self.behind("start_time", "id")
         behind, size = self.first_place(), number + MARGIN
         while True:
             places = text_index.places(expression, behind=behind, oldest_first=self.oldest_first, limit=size)
-            found += instances(rest.filter(text_id__in=places))
+            found += _JOBS.all(rest & Q(text_id__among=places))
             if len(places) < size or sum(map(self.is_before(places[-1]), found)) >= number:
                 return _merged([found, []], self.oldest_first)[:number]
             behind, size = places[-1], min(4 * size, MOST_PLACES)
@@ -245,15 +254,18 @@ class _Walk:
             | Q(**{time: self.after.start_time, f"{key}__{word}": self.after.job_id})
         )
 
-    def order(self, time: str, key: str) -> tuple[str, str]:
-        return (time, key) if self.oldest_first else (f"-{time}", f"-{key}")
+
+def is_few(where: Q, order: tuple[str, ...] = ()) -> bool:
+    """Whether FEW jobs at most meet it; the order is that of the index that finds them."""
+    return not _PLACES.all(where, order, start=FEW, stop=FEW + 1)
 
 
-def is_few(jobs: QuerySet[Job]) -> bool:
-    return jobs[: FEW + 1].count() <= FEW
+def keys(where: Q) -> list[UUID]:
+    """Of the jobs that meet it."""
+    return [job.pk for job in _PLACES.all(where)]
 
 
-def _newest(jobs: QuerySet[Job]) -> Q:
+def _newest(seen: Q) -> Q:
     """Cuts the jobs down to the newest, if there are very many."""
-    times = jobs.order_by("-start_time", "-id").values_list("start_time", flat=True)
-    return Q(*(Q(start_time__gte=time) for time in times[FARTHEST : FARTHEST + 1]))
+    last = _PLACES.all(seen, ("-start_time", "-id"), start=FARTHEST, stop=FARTHEST + 1)
+    return Q(*(Q(start_time__gte=job.start_time) for job in last))

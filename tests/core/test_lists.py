@@ -75,7 +75,7 @@ def test_pages_together_are_the_list(
     asked = search.parse(query)
     matching = set(Job.objects.filter(asked.where).values_list("pk", flat=True))
     expected = [job.pk for job in (crowd[::-1] if oldest_first else crowd) if job.pk in matching]
-    seen = selected.listed(SYSTEM)
+    seen = selected.visible(SYSTEM)
     paged: list[Any] = []
     for page in selected.every(seen, oldest_first=oldest_first, size=7, any_of=asked.any_of):
         paged += [job.pk for job in page]
@@ -85,7 +85,7 @@ def test_pages_together_are_the_list(
 
 
 def test_a_page_says_where_the_next_one_begins_if_there_is_one(crowd: list[Job]) -> None:
-    seen = selected.listed(SYSTEM)
+    seen = selected.visible(SYSTEM)
     page, cursor = selected.page(seen, limit=90)
     assert (page, cursor) == (crowd, None)
     page, cursor = selected.page(seen, limit=89)
@@ -95,7 +95,7 @@ def test_a_page_says_where_the_next_one_begins_if_there_is_one(crowd: list[Job])
 
 
 def test_a_job_that_comes_meanwhile_shifts_no_page(crowd: list[Job]) -> None:
-    seen = selected.listed(SYSTEM)
+    seen = selected.visible(SYSTEM)
     _, cursor = selected.page(seen, limit=10)
     make_job(now=NOW + timedelta(days=1))
     page, _ = selected.page(seen, limit=10, after=cursor)
@@ -109,7 +109,7 @@ def test_lists_show_what_is_the_callers_to_see_and_not_cleared(crowd: list[Job])
     assert set(selected.listed(anna)) == set(own[1:])
     assert set(selected.listed(SYSTEM)) == set(crowd) - {own[0]}
     bert = Actor(user_id=anna.user_id, name="anna", rights=SYSTEM.rights)
-    assert set(selected.listed(bert, own_only=True)) == set(own[1:])
+    assert set(Job.objects.filter(selected.visible(bert, own_only=True))) == set(own[1:])
 
 
 def test_letters_that_no_index_has_are_looked_for_among_the_newest(
@@ -117,7 +117,7 @@ def test_letters_that_no_index_has_are_looked_for_among_the_newest(
 ) -> None:
     monkeypatch.setattr(selected, "FARTHEST", 20)
     asked = search.parse("is")
-    page, _ = selected.page(selected.listed(SYSTEM), limit=90, any_of=asked.any_of)
+    page, _ = selected.page(selected.visible(SYSTEM), limit=90, any_of=asked.any_of)
     assert page == [job for job in crowd if job.start_time >= crowd[20].start_time]
 
 
@@ -216,7 +216,7 @@ class TestPlans:
                     cursor.execute("SET LOCAL enable_seqscan = off")
             with plans() as found:
                 asked = search.parse(query)
-                selected.page(selected.listed(actor), limit=50, after=after, any_of=asked.any_of)
+                selected.page(selected.visible(actor), limit=50, after=after, any_of=asked.any_of)
             together = "\n".join(found)
             assert index in together or (actor is many and not SQLITE), together
             assert "Seq Scan on taskmonitor_job" not in together, together
@@ -266,7 +266,7 @@ def places(pattern: str) -> list[int]:
 
 def found_by_walk(query: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(selected, "FEW", 0)
-    page, _ = selected.page(selected.listed(SYSTEM), limit=50, any_of=search.parse(query).any_of)
+    page, _ = selected.page(selected.visible(SYSTEM), limit=50, any_of=search.parse(query).any_of)
     return [job.description for job in page]
 
 

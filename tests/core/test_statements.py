@@ -1,5 +1,6 @@
 """Statements whose SQL is made once do what Django's own do."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -9,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import Job, Step
-from taskmonitor.statements import Prepared, insert, instances, update
-from tests.factories import make_job, make_step
+from taskmonitor.statements import Filtered, Prepared, insert, update
+from tests.factories import NOW, make_job, make_step
 
 pytestmark = pytest.mark.django_db
 
@@ -80,17 +81,30 @@ def test_update_writes_to_a_row_of_the_right_status_only() -> None:
     assert [Job.objects.get(pk=one.pk).reason for one in (job, other)] == ["why", ""]
 
 
-def test_a_query_of_any_shape_finds_what_its_queryset_finds() -> None:
+OWNED = Filtered(lambda: Job.objects.select_related("owner"))
+
+
+def test_a_filter_of_any_shape_finds_what_its_queryset_finds() -> None:
     job, orphan = make_job(description="100 %"), make_job()
     Job.objects.filter(pk=orphan.pk).update(owner=None)
-    jobs = Job.objects.select_related("owner").filter(Q(description__contains="%") | Q(owner=None))
     with CaptureQueriesContext(connection) as queries:
-        found = instances(jobs)
+        found = OWNED.all(Q(description="100 %") | Q(owner=None))
         owners = {one.pk: one.owner for one in found}
     assert len(queries) == 1
     assert owners == {job.pk: job.owner, orphan.pk: None}
     assert all(fields(one) == fields(Job.objects.get(pk=one.pk)) for one in found)
-    assert instances(jobs.filter(pk__in=[])) == []
+    assert OWNED.all(Q(pk__in=())) == []
+
+
+def test_filters_of_one_shape_differ_in_values_only() -> None:
+    owned = Filtered(lambda: Job.objects.all())
+    jobs = [make_job(now=NOW + timedelta(seconds=number)) for number in range(3)]
+    for job in jobs:
+        before = Q(start_time__lt=job.start_time) & ~Q(pk=job.pk, external=False)
+        assert owned.all(before, ("-start_time",), stop=1) == jobs[: jobs.index(job)][-1:]
+        assert owned.all(before, ("start_time",), start=1) == jobs[1 : jobs.index(job)]
+        assert owned.all(Q(pk__among=[job.pk])) == list(Job.objects.filter(pk__among=[job.pk])) == [job]
+    assert owned._prepared.cache_info().misses == 3
 
 
 def test_a_prepared_query_takes_a_list_of_keys() -> None:
