@@ -290,19 +290,31 @@ def _insertion(model: type[Model], rows: int) -> tuple[str, list["Field[Any, Any
 
 @contextmanager
 def executed(sql: str, values: Sequence[Any]) -> Iterator[Any]:
-    """The cursor of the statement. On SQLite it is Python's own, unless somebody watches what Django's does.
+    """The cursor of the statement, good until the next one. It is the driver's, unless somebody watches what Django's does.
 
-    Django's takes longer to pass on a statement than SQLite takes to run it.
+    Django's takes longer to pass on a statement than SQLite takes to run it; and psycopg's own takes long to make.
     """
     database: Any = connections[DEFAULT_DB_ALIAS]
-    watched = database.queries_logged or database.execute_wrappers or database.needs_rollback
-    if database.vendor != "sqlite" or database.connection is None or watched:
+    if database.queries_logged or database.execute_wrappers or database.needs_rollback:
         with database.cursor() as cursor:
             cursor.execute(sql, values)
             yield cursor
-    else:
-        with database.wrap_database_errors:
+        return
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        if database.vendor == "sqlite":
             yield database.connection.execute(_with_question_marks(sql), values)
+        else:
+            yield _kept_cursor(database).execute(sql, values)
+
+
+def _kept_cursor(database: Any) -> Any:
+    """The one cursor of the present connection."""
+    kept = getattr(database, "kept_cursor", None)
+    if kept is None or kept.connection is not database.connection:
+        kept = database.kept_cursor = database.connection.cursor()
+    return kept
 
 
 @lru_cache(maxsize=1000)  # searches are of any shape
