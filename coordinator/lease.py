@@ -93,7 +93,8 @@ def release_polled(leases: Sequence[Lease], *, due_at: datetime, poll_delay: int
         pass
 
 
-_DUE_UNLESS_WOKEN = '"due_at" = CASE WHEN "due_at" < "lease_until" THEN "due_at" ELSE %s END'
+# Woken is what is due at another time than the lease ends; also at a later one, if the clock was set forward meanwhile.
+_DUE_UNLESS_WOKEN = '"due_at" = CASE WHEN "due_at" <> "lease_until" THEN "due_at" ELSE %s END'
 
 
 @cache

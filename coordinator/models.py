@@ -52,7 +52,7 @@ class CommandEntity(models.Model):
 
     One without end method ends with its work. A row whose `due_at` has come and that nobody holds is
     claimed by a worker, which holds it until `lease_until` and writes to it only while `fence` is still the
-    number that it got with the claim. While a row is held `due_at` equals `lease_until`; an earlier one says
+    number that it got with the claim. While a row is held `due_at` equals `lease_until`; another one says
     that it was woken meanwhile.
     """
 

@@ -106,3 +106,21 @@ def test_what_is_set_aside_hears_of_no_event(engine: Engine) -> None:
     with pytest.raises(Conflict):
         deliver(handle.command_id, "news", now=engine.now)
     assert engine.turn() == 0
+
+
+@register(monitored=False)
+class Overtaken(Patient):
+    """Wait for an event that comes before, by a clock that is set forward meanwhile."""
+
+    def execute(self) -> Any:
+        now = CommandEntity.objects.get(pk=self.command_id).created_at
+        deliver(self.command_id, "early", now=now + timedelta(hours=self.parameters.times))
+        return WaitFor("news", timeout=timedelta(hours=5))
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_an_event_that_comes_early_is_heard_whatever_the_clock_says(engine: Engine, hours: int) -> None:
+    engine.submit(Overtaken, times=hours)
+    engine.turn()
+    engine.turn(max(hours, 0) * 3600)
+    assert LOG == ["event early", "end"]
