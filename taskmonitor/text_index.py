@@ -15,6 +15,8 @@ from django.apps.registry import Apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connection, transaction
 
+from taskmonitor.statements import executed
+
 logger = logging.getLogger(__name__)
 
 GRAM = 3  # letters; less than that is in no index
@@ -80,22 +82,21 @@ def expression(pattern: str) -> str:
     if connection.vendor != "sqlite":
         return ""
     grams = dict.fromkeys(gram for text in pattern.split("*") for gram in _cover(text))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'taskmonitor_job_text'")
-        if not cursor.fetchone():
-            return ""
     return " AND ".join('"' + gram.replace('"', '""') + '"' for gram in list(grams)[:MOST_GRAMS])
+
+
+def is_there() -> bool:
+    """Whether `places` can be asked."""
+    with executed("SELECT 1 FROM sqlite_master WHERE name = 'taskmonitor_job_text'", []) as cursor:
+        return cursor.fetchone() is not None
 
 
 def places(expression: str, *, behind: int | None, oldest_first: bool, limit: int) -> list[int]:
     """The next `text_id`s of jobs that may match, in the order of the list; all that do match are among them."""
     sign, direction = (">", "ASC") if oldest_first else ("<", "DESC")
-    bound = "" if behind is None else f"AND rowid {sign} {behind}"
-    with connection.cursor() as cursor:
-        cursor.execute(  # numbers and words of ours beside the expression
-            f"{_MATCHING} {bound} ORDER BY rowid {direction} LIMIT {limit}",
-            [expression],
-        )
+    bound, values = (f"AND rowid {sign} %s", [behind]) if behind is not None else ("", [])
+    sql = f"{_MATCHING} {bound} ORDER BY rowid {direction} LIMIT %s"  # words of ours
+    with executed(sql, [expression, *values, limit]) as cursor:
         return [place for (place,) in cursor.fetchall()]
 
 

@@ -53,7 +53,7 @@ class OvirtView(ApiView):
             job.owner = self.request.user  # needs no query
         members = self.dialect.job(job, self.wire.base)
         if not self.as_engine:
-            members["entities"] = design.entities(entities.of_jobs([job])[job.pk])
+            members["entities"] = design.entities(entities.of_jobs([job.pk])[job.pk])
         return members
 
     def step(self, step: AnyStep) -> Members:
@@ -74,7 +74,7 @@ class OvirtView(ApiView):
         """The texts of the jobs, with what is followed in place of its link."""
         wire, beneath = self.wire, {}
         if not self.as_engine:
-            named = entities.of_jobs(jobs)
+            named = entities.of_jobs([job.pk for job in jobs])
             beneath["entities"] = [self._text("entities", design.entities(named[job.pk])) for job in jobs]
         if "owner" in follows:
             beneath["owner"] = [

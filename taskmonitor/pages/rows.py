@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from uuid import UUID
 
 from django.template.loader import render_to_string
@@ -26,7 +26,7 @@ class JobRow:
     """
 
     job: Job = field(compare=False)
-    where: Callable[[], Where | None] = field(compare=False)  # asked for only if the row is written anew
+    places: Callable[[], dict[UUID, Where]] = field(compare=False)  # asked if the row is written anew
     now: datetime = field(compare=False)
     left: bool
     looks: tuple[object, ...]
@@ -34,6 +34,10 @@ class JobRow:
     @property
     def state(self) -> State:
         return state.of_job(self.job)
+
+    @property
+    def where(self) -> Where | None:
+        return self.places().get(self.job.pk)
 
     @property
     def html(self) -> str:
@@ -82,21 +86,20 @@ class Level:
 
 
 def job_rows(jobs: Sequence[Job], now: datetime, *, left: bool = False) -> list[JobRow]:
-    """The rows of the jobs; one query."""
-    where = entities.where(jobs) if jobs else {}
-    return [_job_row(job, partial(where.get, job.pk), now, left) for job in jobs]
+    """The rows of the jobs; one query, and none if all were written before."""
+    places = cache(partial(entities.where, [job.pk for job in jobs]))
+    return [JobRow(job, places, now, left, _looks(job, now)) for job in jobs]
 
 
 def job_row(job: Job, now: datetime, *, left: bool) -> JobRow:
     """The row of one job; one query, and none if it was written before."""
-    return _job_row(job, lambda: entities.where([job]).get(job.pk), now, left)
+    return job_rows([job], now, left=left)[0]
 
 
-def _job_row(job: Job, where: Callable[[], Where | None], now: datetime, left: bool) -> JobRow:
+def _looks(job: Job, now: datetime) -> tuple[object, ...]:
     today = now.astimezone(UTC).date()
     shown_until = today if job.ended else int(now.timestamp())  # a live one says how long it has taken
-    owner = job.owner.username if job.owner else ""
-    return JobRow(job, where, now, left, (job.pk, job.version, owner, shown_until))
+    return job.pk, job.version, job.owner_name, shown_until
 
 
 @lru_cache(maxsize=1000)

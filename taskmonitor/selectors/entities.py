@@ -2,25 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
-
-from django.db.models import Count, F, Window
-from django.db.models.functions import RowNumber
 
 from taskmonitor.models import Entity, Job, JobEntity
 from taskmonitor.statements import Prepared
 
 _OF_JOBS = Prepared(
-    lambda jobs: JobEntity.objects.filter(job__among=jobs).values_list(
-        "job_id", "entity__type", "entity__key", "entity__name"
+    lambda jobs: (
+        JobEntity.objects.filter(job__among=jobs)
+        .order_by("pk")
+        .values_list("job_id", "entity__type", "entity__key", "entity__name")
     )
 )
 
 
 class Named(NamedTuple):
-    """An entity as a job's answer has it."""
+    """An entity as lists have it."""
 
     type: str
     key: str
@@ -31,22 +29,13 @@ class Named(NamedTuple):
 class Where:
     """The first entity of a job, and how many there are besides."""
 
-    first: Entity
+    first: Named
     more: int
 
 
-def where(jobs: Sequence[Job]) -> dict[UUID, Where]:
+def where(jobs: Sequence[UUID]) -> dict[UUID, Where]:
     """For each of the jobs that works on anything, what; one query."""
-    links = (
-        JobEntity.objects.filter(job__in=[job.pk for job in jobs])
-        .annotate(
-            place=Window(RowNumber(), partition_by=F("job"), order_by=F("pk").asc()),
-            total=Window(Count("pk"), partition_by=F("job")),
-        )
-        .filter(place=1)
-        .select_related("entity")
-    )
-    return {link.job_id: Where(link.entity, link.total - 1) for link in links}
+    return {job: Where(named[0], len(named) - 1) for job, named in of_jobs(jobs).items() if named}
 
 
 def of_job(job: Job, *, limit: int) -> list[Entity]:
@@ -55,9 +44,9 @@ def of_job(job: Job, *, limit: int) -> list[Entity]:
     return [link.entity for link in links]
 
 
-def of_jobs(jobs: Sequence[Job]) -> dict[UUID, list[Named]]:
-    """For each of the jobs all its entities, by type and key; one query, none for no jobs."""
-    found: dict[UUID, list[Named]] = {job.pk: [] for job in jobs}
-    for job_id, *named in sorted(_OF_JOBS.rows(list(found)), key=itemgetter(1, 2)) if found else ():
-        found[job_id].append(Named(*named))
+def of_jobs(jobs: Sequence[UUID]) -> dict[UUID, list[Named]]:
+    """For each of the jobs all its entities, the first named first; one query, none for no jobs."""
+    found: dict[UUID, list[Named]] = {job: [] for job in jobs}
+    for job, *named in _OF_JOBS.rows([*jobs]) if jobs else ():
+        found[job].append(Named(*named))
     return found

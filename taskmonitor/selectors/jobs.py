@@ -188,13 +188,13 @@ class _Walk:
         part = self.part
         if part.few:
             return self.sorted(number)
-        if part.entity or part.text:
+        expression = text_index.expression(part.text) if part.text else ""
+        if part.entity or expression:
             if is_few(self.seen & part.where, ("start_time", "id")):  # some index has that order
                 return self.sorted(number)
-            expression = text_index.expression(part.text) if part.text else ""
             if part.entity and not (expression and self.is_long_history()):
                 return self.of_entity(number)
-            if expression:
+            if text_index.is_there():
                 return self.with_text(expression, number)
         where = part.filter()
         if part.bounded:

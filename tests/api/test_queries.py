@@ -16,6 +16,7 @@ from tests.api.caller import Caller, body
 from tests.factories import make_job, make_step
 
 WHO = 2
+LOOK = int(connection.vendor == "sqlite")  # whether there are few; PostgreSQL's planner knows
 READS = [  # path, statements of the design dialect, of version 4
     ("", 1, 1),
     ("capabilities", 0, 0),
@@ -27,7 +28,7 @@ READS = [  # path, statements of the design dialect, of version 4
     ("jobs?max=50&follow=steps,owner", 3, 2),
     ("jobs?max=50&search=status=started", 2, 1),
     ("jobs?max=50&search=owner=plugin", 3, 2),
-    ("jobs?max=50&search=description=Clone*", 3, 2),
+    ("jobs?max=50&search=description=Clone*", 2 + LOOK, 1 + LOOK),
     ("jobs/{job}", 2, 1),
     ("jobs/{job}?follow=steps,owner", 3, 2),
     ("jobs/{job}/steps", 2, 2),

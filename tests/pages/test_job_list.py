@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from taskmonitor.models import Job, Role
+from taskmonitor.pages import rows
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.jobs import EntityName
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
@@ -147,7 +148,7 @@ def test_who_sees_only_their_own_is_not_asked_for_an_owner(owner: Client, viewer
     [
         ("/jobs/", 6),
         ("/jobs/rows/", 6),
-        ("/jobs/?status=STARTED&owner=plugin&text=o&search=clone", 10),  # SQLite; PostgreSQL needs 8
+        ("/jobs/?status=STARTED&owner=plugin&text=o&search=clone", 8),  # SQLite; PostgreSQL needs fewer
     ],
 )
 def test_the_queries_of_a_list_do_not_grow(address: str, most: int, viewer: Client) -> None:
@@ -155,6 +156,7 @@ def test_the_queries_of_a_list_do_not_grow(address: str, most: int, viewer: Clie
     for count in (1, 40):
         for job in many_jobs(count):
             make_step(job)
+        rows._html.cache_clear()  # of rows that were written before nothing is asked
         with CaptureQueriesContext(connection) as queries:
             viewer.get(address)
         counts.add(len(queries))

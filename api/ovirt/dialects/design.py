@@ -73,7 +73,7 @@ def _progress(work: Job | AnyStep) -> Members | None:
 
 
 def entities(named: Sequence[Named]) -> Members | None:
-    """What a job works on."""
-    return (
-        {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in named]} if named else None
-    )
+    """What a job works on, by type and id."""
+    if not named:
+        return None
+    return {"entity": [{"@type": one.type, "id": one.key, "name": one.name} for one in sorted(named)]}
