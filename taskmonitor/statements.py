@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache
+from itertools import chain, repeat
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -78,10 +79,11 @@ class _Conversion:
     column: Any
     places: list[int]
 
-    def convert(self, database: Any, value: Any) -> Any:
+    def converted(self, given: set[Any], database: Any) -> dict[Any, Any]:
+        values: Iterable[Any] = given
         for function in self.functions:
-            value = function(value, self.column, database)
-        return value
+            values = map(function, values, repeat(self.column), repeat(database))
+        return dict(zip(given, values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,12 @@ class _Compiled:
         if not rows or not self.conversions:
             return rows
         columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
-        for (
-            conversion
-        ) in self.conversions:  # a job's id stands in each of its steps, a parent's in its children
-            convert = cache(partial(conversion.convert, connections[DEFAULT_DB_ALIAS]))
+        for conversion in self.conversions:
+            # a job's key stands in each of its steps, a parent's in its children
+            given = set(chain.from_iterable(columns[place] for place in conversion.places))
+            known = conversion.converted(given, connections[DEFAULT_DB_ALIAS])
             for place in conversion.places:
-                columns[place] = map(convert, columns[place])
+                columns[place] = map(known.__getitem__, columns[place])
         return list(zip(*columns, strict=True))
 
 

@@ -88,8 +88,8 @@ class Writer:
         behind_keys = behind_words + len(self.kind.keys)
         words, keys, values = columns[:behind_words], columns[behind_words:behind_keys], columns[behind_keys:]
         given = [[value and True for value in column] for column in (*keys, *values, *written)]
-        key, text = cache(str), cache(self.text)  # many have the same job, parent or time
-        texts = (*[map(key, column) for column in keys], *[map(text, column) for column in values], *written)
+        text = cache(self.text)  # many have the same time, or nothing
+        texts = (*[map(str, column) for column in keys], *[map(text, column) for column in values], *written)
         forms = map(self.form, zip(*words, *given, strict=True))
         return [form.filled(blanks) for form, blanks in zip(forms, zip(*texts, strict=True), strict=True)]
 
