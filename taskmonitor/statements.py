@@ -315,7 +315,10 @@ def _kept_cursor(database: Any) -> Any:
     """The one cursor of the present connection."""
     kept = getattr(database, "kept_cursor", None)
     if kept is None or kept.connection is not database.connection:
+        from psycopg.types.datetime import TimestamptzLoader  # which SQLite does without
+
         kept = database.kept_cursor = database.connection.cursor()
+        kept.adapters.register_loader("timestamptz", TimestamptzLoader)  # Django's sets the zone once more
     return kept
 
 
