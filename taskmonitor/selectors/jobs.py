@@ -25,11 +25,14 @@ _JOBS = Filtered(lambda: Job.objects.select_related("owner").defer(*_NOT_READ))
 _PLACES = Filtered(lambda: Job.objects.only("start_time"))  # with the key, as indexes have them
 
 
+EVERYBODYS = Q(cleared_at=None)
+
+
 def visible(actor: Actor, *, own_only: bool = False) -> Q:
     """What lists show: what is not cleared, and the actor's to see."""
     if own_only or not actor.may(Right.VIEW_ALL):
-        return Q(cleared_at=None, owner=actor.user_id)
-    return Q(cleared_at=None)
+        return EVERYBODYS & Q(owner=actor.user_id)
+    return EVERYBODYS
 
 
 def listed(actor: Actor) -> QuerySet[Job]:
@@ -190,7 +193,8 @@ class _Walk:
             return self.sorted(number)
         expression = text_index.expression(part.text) if part.text else ""
         if part.entity or expression:
-            if is_few(self.seen & part.where, ("start_time", "id")):  # some index has that order
+            narrowed = self.seen & part.where
+            if narrowed != EVERYBODYS and is_few(narrowed, ("start_time", "id")):  # some index has that order
                 return self.sorted(number)
             if part.entity and not (expression and self.is_long_history()):
                 return self.of_entity(number)
