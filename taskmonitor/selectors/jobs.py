@@ -24,7 +24,6 @@ _NOT_READ = (*_UNASKED, *(f"owner__{name}" for name in _UNASKED_OF_OWNERS))
 _JOBS = Filtered(lambda: Job.objects.select_related("owner").defer(*_NOT_READ))
 _PLACES = Filtered(lambda: Job.objects.only("start_time"))  # with the key, as indexes have them
 
-
 EVERYBODYS = Q(cleared_at=None)
 
 
