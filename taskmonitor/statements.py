@@ -79,11 +79,15 @@ class _Conversion:
     column: Any
     places: list[int]
 
-    def converted(self, given: set[Any], database: Any) -> dict[Any, Any]:
-        values: Iterable[Any] = given
+    @property
+    def makes_mutables(self) -> bool:
+        """Whether what it makes can be changed, so that no two rows may have the same."""
+        return isinstance(self.column.output_field, JSONField)
+
+    def convert(self, values: Iterable[Any], database: Any) -> Iterable[Any]:
         for function in self.functions:
             values = map(function, values, repeat(self.column), repeat(database))
-        return dict(zip(given, values, strict=True))
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +149,15 @@ class _Compiled:
         if not rows or not self.conversions:
             return rows
         columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        database = connections[DEFAULT_DB_ALIAS]
         for conversion in self.conversions:
+            if conversion.makes_mutables:
+                for place in conversion.places:
+                    columns[place] = conversion.convert(columns[place], database)
+                continue
             # a job's key stands in each of its steps, a parent's in its children
             given = set(chain.from_iterable(columns[place] for place in conversion.places))
-            known = conversion.converted(given, connections[DEFAULT_DB_ALIAS])
+            known = dict(zip(given, conversion.convert(given, database), strict=True))
             for place in conversion.places:
                 columns[place] = map(known.__getitem__, columns[place])
         return list(zip(*columns, strict=True))

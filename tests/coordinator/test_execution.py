@@ -380,3 +380,20 @@ def test_children_that_are_not_waited_for_are_not_forgotten_in_silence(engine: E
     engine.run()
     assert engine.row(handle).error == "It added child commands, and then did not wait for them."
     assert CommandEntity.objects.count() == 1
+
+
+@register(monitored=False, resumable=True)
+class Collecting(Command[Empty, Empty]):
+    """Go on with the list that was kept."""
+
+    def execute(self) -> None:
+        self.saved.append(str(self.command_id))
+        LOG.append(f"{len(self.saved)} kept")
+
+
+def test_what_one_command_does_with_its_checkpoint_is_not_seen_by_another(engine: Engine) -> None:
+    for _ in range(2):
+        engine.submit(Collecting)
+    CommandEntity.objects.update(status=CommandStatus.ACTIVE, attempts=1, checkpoint=[])
+    assert engine.turn() == 2
+    assert LOG == ["1 kept", "1 kept"]
