@@ -7,6 +7,7 @@ begins one.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -77,7 +78,7 @@ class OwnWork:
     def __init__(self, job: Job, actor: Actor, now: datetime) -> None:
         self.job, self.actor, self.now = job, actor, now
         self._steps: dict[UUID, Step] = {}  # that were looked up, or are new
-        self._numbers: dict[UUID | None, int] = {}  # of the next step beneath each
+        self._numbers: dict[UUID | None, Iterator[int]] = {}  # of the next steps beneath each
         self._events: list[Event] = []
         self._fields: dict[str, Any] = {}
 
@@ -164,10 +165,9 @@ class OwnWork:
     def _next_number(self, parent: Step | None) -> int:
         key = parent.pk if parent else None
         if key not in self._numbers:
-            self._numbers[key] = 0 if _is_new(parent or self.job) else row.next_number(self.job, parent)
-        number = self._numbers[key]
-        self._numbers[key] = number + 1
-        return number
+            first = 0 if _is_new(parent or self.job) else row.next_number(self.job, parent)
+            self._numbers[key] = count(first)
+        return next(self._numbers[key])
 
     def _counted(self, name: str) -> int:
         number: int = self._fields.get(name, getattr(self.job, name))
