@@ -6,6 +6,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests.live import Site, running_site
 
@@ -18,6 +19,22 @@ def django_db_modify_db_settings() -> None:
     name = str(settings.DATABASES["default"].get("TEST", {}).get("NAME", ""))
     for end in ("", "-wal", "-shm") if name.endswith(".sqlite3") else ():
         Path(name + end).unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_found_once() -> Iterator[None]:
+    """Every test client loads the middleware anew, and most of its time would go into looking for these."""
+    find, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def find_once(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture(scope="session")
