@@ -6,12 +6,23 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.plugin import Plugin
 from tests.live import Site
 
-CHROMIUM = Path("/usr/bin/chromium")
+BINARIES = [
+    Path("/usr/bin/chromium-headless-shell"),
+    Path("/usr/bin/chromium"),
+]  # the first draws no window round a page
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SWITCHES += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 expect.set_options(timeout=15_000)  # the machine may be busy; test_live.py has the promise of a second
@@ -25,13 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        reason = f"{CHROMIUM} is missing; Debian's package chromium brings it"
+    binary = next((path for path in BINARIES if path.exists()), None)
+    if binary is None:
+        reason = "Chromium is missing; Debian's package chromium-headless-shell or chromium brings it"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=binary, args=SWITCHES)
         yield browser
         browser.close()
 
@@ -60,8 +72,16 @@ def make_plugin(site: Site, *roles: str) -> Plugin:
     return Plugin(site, username, password)
 
 
+@pytest.fixture(scope="package")
+def sessions() -> dict[tuple[Path, str], StorageState]:
+    """The cookies of who logged in before, by the site's data and the name: to check a password takes long."""
+    return {}
+
+
 @pytest.fixture
-def new_page(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+def new_page(
+    chromium: Browser, site: Site, sessions: dict[tuple[Path, str], StorageState]
+) -> Iterator[Callable[..., Page]]:
     """Opens a page in a context of its own, logged in as the plug-in's user or as the superuser."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
@@ -69,8 +89,12 @@ def new_page(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     def open_page(
         user: Plugin | None = None, *, at: Site = site, expected: str = "\0", **options: object
     ) -> Page:
+        username, password = (user.username, user.password) if user else (at.username, at.password)
+        session = sessions.get((at.data, username))
         context = chromium.new_context(
-            base_url=at.url, **{"viewport": {"width": 1366, "height": 768}, **options}
+            base_url=at.url,
+            storage_state=session,
+            **{"viewport": {"width": 1366, "height": 768}, **options},
         )
         contexts.append(context)
         page = context.new_page()
@@ -82,11 +106,13 @@ def new_page(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-        page.goto("/login/")
-        page.get_by_label("Name").fill(user.username if user else at.username)
-        page.get_by_label("Password").fill(user.password if user else at.password)
-        page.get_by_role("button", name="Log in").click()
-        page.wait_for_url("**/jobs/")
+        page.goto("/jobs/")
+        if session is None:
+            page.get_by_label("Name").fill(username)
+            page.get_by_label("Password").fill(password)
+            page.get_by_role("button", name="Log in").click()
+            page.wait_for_url("**/jobs/")
+            sessions[at.data, username] = context.storage_state()
         return page
 
     yield open_page
