@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -68,29 +69,35 @@ class Route:
 
     def path(self, step: Step) -> str:
         """The address of the step, of its job, or of what else belongs to the job's owner."""
-        token = AccessToken.objects.filter(user=step.job.owner_id).first()
-        command = CommandEntity.objects.filter(user=step.job.owner_id).first()
-        values = {
-            "<uuid:job_id>": step.job_id,
-            "<uuid:step_id>": step.pk,
-            "<int:user_id>": step.job.owner_id,
-            "<int:token_id>": token.pk if token else 0,
-            "<uuid:command_id>": command.pk if command else UUID(int=0),
-            "<path:object_id>": 0,
-            "<path:content_type_id>": 0,
-            "<id>": 0,
-            "^(?P<app_label>taskmonitor|auth|django_q)/$": "auth/",
-            "(?P<url>.*)$": "nothing",
-        }
         path = f"/{self.pattern}"
-        for sign, value in values.items():
-            path = path.replace(sign, str(value))
+        for sign, value in places(step).items():
+            path = path.replace(sign, value)
         assert not re.search(r"[<>^$()]", path), f"tell this test what to put into {path}"
         return path
 
     def post(self, step: Step) -> tuple[str, str]:
         """Content type and body of a right request."""
         return BODIES.get(self.path(step).rpartition("/")[2], (XML, "")) if self.door == "api" else (FORM, "")
+
+
+@cache
+def places(step: Step) -> dict[str, str]:
+    """What stands for the parameters of an address."""
+    owner = step.job.owner_id
+    token = AccessToken.objects.filter(user=owner).first()
+    command = CommandEntity.objects.filter(user=owner).first()
+    return {
+        "<uuid:job_id>": str(step.job_id),
+        "<uuid:step_id>": str(step.pk),
+        "<int:user_id>": str(owner),
+        "<int:token_id>": str(token.pk if token else 0),
+        "<uuid:command_id>": str(command.pk if command else UUID(int=0)),
+        "<path:object_id>": "0",
+        "<path:content_type_id>": "0",
+        "<id>": "0",
+        "^(?P<app_label>taskmonitor|auth|django_q)/$": "auth/",
+        "(?P<url>.*)$": "nothing",
+    }
 
 
 def routes(resolver: URLResolver | None = None, before: str = "") -> Iterator[Route]:
