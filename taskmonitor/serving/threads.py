@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any, TypeVar
 
 from django.db import connections
 
-PATIENCE = 0.02  # seconds that a function waits for its turn
+PATIENCE = 0.02  # seconds that one function may hold up the others
 
 Result = TypeVar("Result")
 Future = asyncio.Future[Any]
@@ -17,14 +18,15 @@ Future = asyncio.Future[Any]
 class Threads:
     """Runs functions for an event loop, first come first served; the threads start with the first one.
 
-    By turns one runs at a time, and others past one that takes long: threads take Python's lock from each
-    other at each statement of SQLite, which costs more than they gain while none has to wait.
+    By turns one runs at a time, beside those that take long: threads take Python's lock from each other at
+    each statement of SQLite, which costs more than they gain while none has to wait.
     """
 
     def __init__(self, name: str, size: int, *, by_turns: bool = False) -> None:
         self._name = name
         self._size = size
         self._turn = Lock() if by_turns else None
+        self._turn_began = 0.0
         self._jobs: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._starting = Lock()
@@ -72,8 +74,13 @@ class Threads:
 
     def _in_turn(self, function: Callable[[], Result]) -> Result:
         turn = self._turn
-        if turn is None or not turn.acquire(timeout=PATIENCE):
+        while turn and not turn.acquire(timeout=PATIENCE):
+            if turn is self._turn and monotonic() - self._turn_began > PATIENCE:
+                self._turn = Lock()  # whoever takes long keeps the old one
+            turn = self._turn
+        if turn is None:
             return function()
+        self._turn_began = monotonic()
         try:
             return function()
         finally:

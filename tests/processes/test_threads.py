@@ -18,8 +18,10 @@ def by_turns() -> Iterator[Threads]:
     running.stop()
 
 
-def test_by_turns_one_runs_at_a_time(by_turns: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "PATIENCE", 60)
+def test_by_turns_one_runs_at_a_time_however_long_the_others_wait(
+    by_turns: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "PATIENCE", 1)
     at_it: list[int] = []
     most = 0
 
@@ -27,25 +29,30 @@ def test_by_turns_one_runs_at_a_time(by_turns: Threads, monkeypatch: pytest.Monk
         nonlocal most
         at_it.append(1)
         most = max(most, len(at_it))
-        time.sleep(0.005)
+        time.sleep(0.4)
         at_it.pop()
 
     async def all_at_once() -> None:
-        await asyncio.gather(*(by_turns.run(function) for _ in range(12)))
+        await asyncio.gather(*(by_turns.run(function) for _ in range(5)))
 
     asyncio.run(all_at_once())
     assert most == 1
 
 
-def test_one_that_takes_long_holds_nobody_up(by_turns: Threads) -> None:
+def test_one_that_takes_long_holds_the_others_up_once(
+    by_turns: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "PATIENCE", 0.5)
     over = Event()
 
     async def past() -> list[int]:
         long = asyncio.create_task(by_turns.run(lambda: over.wait(60)))
-        others = [await by_turns.run(lambda: 1) for _ in range(3)]
+        begun = time.monotonic()
+        others = [await by_turns.run(lambda: 1) for _ in range(10)]
+        assert time.monotonic() - begun < 3
         assert not long.done()
         over.set()
         assert await long
         return others
 
-    assert asyncio.run(past()) == [1, 1, 1]
+    assert asyncio.run(past()) == [1] * 10
