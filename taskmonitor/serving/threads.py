@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -25,8 +25,10 @@ class Threads:
     def __init__(self, name: str, size: int, *, by_turns: bool = False) -> None:
         self._name = name
         self._size = size
-        self._turn = Lock() if by_turns else None
-        self._turn_began = 0.0
+        self._by_turns = by_turns
+        self._may_run = Semaphore(1 if by_turns else size)
+        self._turn: _Turn | None = None
+        self._is_watched = False
         self._jobs: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._starting = Lock()
@@ -35,8 +37,12 @@ class Threads:
         """The function's result or exception. One that has begun is not stopped by a cancellation."""
         if not self._threads:
             self._start()
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         self._jobs.put((future, function))
+        if self._by_turns and not self._is_watched:
+            self._is_watched = True
+            loop.call_later(PATIENCE, self._watch, loop)
         return await future
 
     def stop(self) -> None:
@@ -58,33 +64,46 @@ class Threads:
             self._threads = threads
 
     def _work(self) -> None:
+        self._may_run.acquire()
         while job := self._jobs.get():
             future, function = job
             if future.cancelled():
                 continue
+            turn = self._turn = _Turn()
             loop = future.get_loop()
             try:
-                result = self._in_turn(function)
+                result = function()
             except BaseException as error:  # noqa: BLE001 - whoever awaits the future gets it
                 loop.call_soon_threadsafe(_fail, future, error)
             else:
                 loop.call_soon_threadsafe(_succeed, future, result)
             del job, future, function  # an idle thread keeps no request alive
+            if not turn.end():
+                self._may_run.acquire()
+        self._may_run.release()
         connections.close_all()
 
-    def _in_turn(self, function: Callable[[], Result]) -> Result:
-        turn = self._turn
-        while turn and not turn.acquire(timeout=PATIENCE):
-            if turn is self._turn and monotonic() - self._turn_began > PATIENCE:
-                self._turn = Lock()  # whoever takes long keeps the old one
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """While functions wait, let another thread run them once a turn takes long."""
+        self._is_watched = not self._jobs.empty()
+        if self._is_watched:
             turn = self._turn
-        if turn is None:
-            return function()
-        self._turn_began = monotonic()
-        try:
-            return function()
-        finally:
-            turn.release()
+            left = turn.began + PATIENCE - monotonic() if turn else PATIENCE
+            if turn and left <= 0 and turn.end():
+                self._may_run.release()
+            loop.call_later(left if left > 0 else PATIENCE, self._watch, loop)
+
+
+class _Turn:
+    """A function's time to run. It ends with the function or when others may go past, whichever is first."""
+
+    def __init__(self) -> None:
+        self.began = monotonic()
+        self._ended = Lock()
+
+    def end(self) -> bool:
+        """Whether this has ended it."""
+        return self._ended.acquire(blocking=False)
 
 
 def _succeed(future: Future, result: Any) -> None:
