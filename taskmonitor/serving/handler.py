@@ -38,7 +38,7 @@ class Handler(BaseHandler):
     def __init__(self, threads: int) -> None:
         super().__init__()
         self.load_middleware()
-        self._threads = Threads("request", threads, by_turns=connection.vendor == "sqlite")
+        self._threads = Threads("request", threads, at_once=1 if connection.vendor == "sqlite" else 4)
         self._bodies = Bodies()
         self.streams = Streams(self._threads)
 

@@ -1,6 +1,7 @@
 """A fixed number of threads that live as long as the server, and so do their database connections."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
@@ -18,16 +19,16 @@ Future = asyncio.Future[Any]
 class Threads:
     """Runs functions for an event loop, first come first served; the threads start with the first one.
 
-    By turns one runs at a time, beside those that take long: threads take Python's lock from each other at
-    each statement of SQLite, which costs more than they gain while none has to wait.
+    Some run `at_once`, beside those that take long, each in a thread of its own: threads take Python's lock
+    from each other at each statement, which costs more than they gain unless they have to wait.
     """
 
-    def __init__(self, name: str, size: int, *, by_turns: bool = False) -> None:
+    def __init__(self, name: str, size: int, *, at_once: int | None = None) -> None:
         self._name = name
         self._size = size
-        self._by_turns = by_turns
-        self._may_run = Semaphore(1 if by_turns else size)
-        self._turn: _Turn | None = None
+        self._is_bounded = at_once is not None
+        self._may_run = Semaphore(at_once or size)
+        self._turns: deque[_Turn] = deque()  # oldest first
         self._is_watched = False
         self._jobs: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
@@ -40,7 +41,7 @@ class Threads:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._jobs.put((future, function))
-        if self._by_turns and not self._is_watched:
+        if self._is_bounded and not self._is_watched:
             self._is_watched = True
             loop.call_later(PATIENCE, self._watch, loop)
         return await future
@@ -69,7 +70,9 @@ class Threads:
             future, function = job
             if future.cancelled():
                 continue
-            turn = self._turn = _Turn()
+            turn = _Turn()
+            if self._is_bounded:
+                self._turns.append(turn)
             loop = future.get_loop()
             try:
                 result = function()
@@ -84,18 +87,18 @@ class Threads:
         connections.close_all()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """While functions wait, let another thread run them once a turn takes long."""
-        self._is_watched = not self._jobs.empty()
-        if self._is_watched:
-            turn = self._turn
-            left = turn.began + PATIENCE - monotonic() if turn else PATIENCE
-            if turn and left <= 0 and turn.end():
+        """Let a thread more go on for each function that takes long."""
+        late = monotonic() - PATIENCE
+        while self._turns and self._turns[0].began < late:
+            if self._turns.popleft().end():
                 self._may_run.release()
-            loop.call_later(left if left > 0 else PATIENCE, self._watch, loop)
+        self._is_watched = bool(self._turns) or not self._jobs.empty()
+        if self._is_watched:
+            loop.call_later(PATIENCE, self._watch, loop)
 
 
 class _Turn:
-    """A function's time to run. It ends with the function or when others may go past, whichever is first."""
+    """A function's time to run. It ends with the function or once that takes long, whichever is first."""
 
     def __init__(self) -> None:
         self.began = monotonic()

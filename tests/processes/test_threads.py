@@ -13,7 +13,7 @@ from taskmonitor.serving.threads import Threads
 
 @pytest.fixture
 def by_turns() -> Iterator[Threads]:
-    running = Threads("test", 4, by_turns=True)
+    running = Threads("test", 4, at_once=1)
     yield running
     running.stop()
 
