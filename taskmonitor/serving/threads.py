@@ -1,7 +1,6 @@
 """A fixed number of threads that live as long as the server, and so do their database connections."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
@@ -26,9 +25,8 @@ class Threads:
     def __init__(self, name: str, size: int, *, at_once: int | None = None) -> None:
         self._name = name
         self._size = size
-        self._is_bounded = at_once is not None
         self._may_run = Semaphore(at_once or size)
-        self._turns: deque[_Turn] = deque()  # oldest first
+        self._turns: dict[object, float] = {}  # when each began, of those that do not take long
         self._is_watched = False
         self._jobs: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
@@ -41,7 +39,7 @@ class Threads:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._jobs.put((future, function))
-        if self._is_bounded and not self._is_watched:
+        if not self._is_watched:
             self._is_watched = True
             loop.call_later(PATIENCE, self._watch, loop)
         return await future
@@ -70,9 +68,8 @@ class Threads:
             future, function = job
             if future.cancelled():
                 continue
-            turn = _Turn()
-            if self._is_bounded:
-                self._turns.append(turn)
+            turn = object()
+            self._turns[turn] = monotonic()
             loop = future.get_loop()
             try:
                 result = function()
@@ -81,7 +78,7 @@ class Threads:
             else:
                 loop.call_soon_threadsafe(_succeed, future, result)
             del job, future, function  # an idle thread keeps no request alive
-            if not turn.end():
+            if not self._end(turn):
                 self._may_run.acquire()
         self._may_run.release()
         connections.close_all()
@@ -89,24 +86,16 @@ class Threads:
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let a thread more go on for each function that takes long."""
         late = monotonic() - PATIENCE
-        while self._turns and self._turns[0].began < late:
-            if self._turns.popleft().end():
+        for turn, began in self._turns.copy().items():
+            if began < late and self._end(turn):
                 self._may_run.release()
         self._is_watched = bool(self._turns) or not self._jobs.empty()
         if self._is_watched:
             loop.call_later(PATIENCE, self._watch, loop)
 
-
-class _Turn:
-    """A function's time to run. It ends with the function or once that takes long, whichever is first."""
-
-    def __init__(self) -> None:
-        self.began = monotonic()
-        self._ended = Lock()
-
-    def end(self) -> bool:
-        """Whether this has ended it."""
-        return self._ended.acquire(blocking=False)
+    def _end(self, turn: object) -> bool:
+        """Whether this has ended it: a turn ends with its function or once that takes long, whichever is first."""
+        return self._turns.pop(turn, None) is not None
 
 
 def _succeed(future: Future, result: Any) -> None:

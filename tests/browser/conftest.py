@@ -19,10 +19,8 @@ from playwright.sync_api import (
 from tests.browser.plugin import Plugin
 from tests.live import Site
 
-BINARIES = [
-    Path("/usr/bin/chromium-headless-shell"),
-    Path("/usr/bin/chromium"),
-]  # the first draws no window round a page
+# The first draws no window round a page.
+BINARIES = [Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium")]
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SWITCHES += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 expect.set_options(timeout=15_000)  # the machine may be busy; test_live.py has the promise of a second
@@ -90,7 +88,8 @@ def new_page(
         user: Plugin | None = None, *, at: Site = site, expected: str = "\0", **options: object
     ) -> Page:
         username, password = (user.username, user.password) if user else (at.username, at.password)
-        session = sessions.get((at.data, username))
+        account = at.data, username
+        session = sessions.get(account)
         context = chromium.new_context(
             base_url=at.url,
             storage_state=session,
@@ -112,7 +111,7 @@ def new_page(
             page.get_by_label("Password").fill(password)
             page.get_by_role("button", name="Log in").click()
             page.wait_for_url("**/jobs/")
-            sessions[at.data, username] = context.storage_state()
+            sessions[account] = context.storage_state()
         return page
 
     yield open_page
