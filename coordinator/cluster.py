@@ -4,14 +4,18 @@ import logging
 import os
 import select
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawValue
 from threading import Event
+from time import monotonic
 from types import FrameType
 from uuid import uuid4
 
 from django.db import Error, connections
 from django.utils import timezone
 from django_q.cluster import Sentinel
+from django_q.worker import worker
 
 from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
 
@@ -47,6 +51,10 @@ class StrictSentinel(Sentinel):  # type: ignore[misc]  # it has no types
     A process that dies while it waits for a queue keeps the queue's lock; its successor would wait for ever.
     """
 
+    def spawn_worker(self) -> None:
+        """As django-q2's, but with a timer that has no lock: a worker that is killed would keep it."""
+        self.spawn_process(worker, self.task_queue, self.result_queue, Timer(), self.timeout)
+
     def reincarnate(self, process: BaseProcess) -> None:
         if process.exitcode:
             logger.error("A process of the cluster ended with %s", process.exitcode)
@@ -56,6 +64,31 @@ class StrictSentinel(Sentinel):  # type: ignore[misc]  # it has no types
         if exceeded_its_time:
             process.kill()  # it may pay no heed to SIGTERM
             self.broker.worker_is_free()
+
+
+class Timer:
+    """The seconds that a worker's task may still take, as django-q2's worker sets them and its sentinel reads them.
+
+    -1: no task, or one without limit; 0: its time is up; -2: the worker is to be replaced. Only the worker
+    writes, so no lock is needed: what it stores is when the time is up, and the sentinel need not count down.
+    """
+
+    def __init__(self) -> None:
+        self._sentinel = os.getpid()
+        self._stored = RawValue("d", -1)
+
+    def get_lock(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    @property
+    def value(self) -> float:
+        stored = float(self._stored.value)
+        return max(stored - monotonic(), 0) if stored > 0 else stored
+
+    @value.setter
+    def value(self, seconds: float) -> None:
+        if os.getpid() != self._sentinel:
+            self._stored.value = monotonic() + seconds if seconds > 0 else seconds
 
 
 class Stop:

@@ -7,7 +7,7 @@ claims the command next, except `execute` itself, which is begun anew only if th
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
@@ -55,17 +55,21 @@ _LIVE_CHILD = Prepared(
 
 
 def run_batch(claims: Sequence[Claim]) -> None:
-    """Work on claimed commands, given by their ids and fencing numbers, as a task of django-q2's."""
-    work(claims, timezone.now)
+    """Work on claimed commands, given by their ids and fencing numbers, as a task of django-q2's.
+
+    What takes long is kept meanwhile, and what was not begun after a while is given back.
+    """
+    work(claims, timezone.now, keep=True)
 
 
-def work(claims: Sequence[Claim], clock: Now) -> None:
-    """One pass over claimed commands; what was not begun after a while is given back."""
+def work(claims: Sequence[Claim], clock: Now, *, keep: bool = False) -> None:
+    """One pass over claimed commands. `keep`: a thread renews their leases, by the same clock."""
     try:
         hand = Hand(_held(claims), clock)
-        with hand.kept(), limits():
+        with hand.kept() if keep else nullcontext(), limits():
             for lease in hand:
                 Run(lease, clock, hand).run()
+        hand.let_go()
     except Error as error:
         logger.warning("The database is away, and what is held will lapse: %s", str(error).strip())
         connection.close()

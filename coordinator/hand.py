@@ -88,7 +88,6 @@ class Hand:
         finally:
             done.set()
             keeper.join()
-        self.let_go()
 
     def _keep(self, done: Event) -> None:
         if done.wait(SLICE):

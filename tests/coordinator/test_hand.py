@@ -10,7 +10,7 @@ from django.utils import timezone
 from coordinator import hand
 from coordinator.broker import claim
 from coordinator.command import Command
-from coordinator.execution import work
+from coordinator.execution import run_batch
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.registry import register
 from coordinator.testing import Worker
@@ -44,7 +44,7 @@ def test_nothing_waits_behind_a_long_command_that_stays_held(
     CommandEntity.objects.filter(pk=polled.command_id).update(status=CommandStatus.ACTIVE, executed=True)
 
     def busy() -> None:
-        work(claim(timezone.now(), worker="busy", limit=10), timezone.now)
+        run_batch(claim(timezone.now(), worker="busy", limit=10))
         connection.close()
 
     thread = Thread(target=busy)

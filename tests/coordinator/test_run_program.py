@@ -16,7 +16,6 @@ from uuid import UUID
 import pytest
 from django.test import override_settings
 
-from coordinator import hand
 from coordinator.commands import run_program, watcher
 from coordinator.commands.run_program import Output, RunProgram, folder_of
 from coordinator.executor import CommandFailed, Handle
@@ -270,10 +269,7 @@ class Hasty(RunProgram):
         time.sleep(60)
 
 
-def test_the_time_limit_of_a_call_does_not_reach_the_program(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hand, "SLICE", 60)  # within the test's transaction nothing can be given back
+def test_the_time_limit_of_a_call_does_not_reach_the_program(worker: Worker) -> None:
     handle = worker.submit(Hasty, **script("trap '' TERM; sleep 60"))
     begin = time.monotonic()
     worker.turn()

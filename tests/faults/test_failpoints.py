@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from django.db import connection
 from django.db.backends.signals import connection_created
 
-from coordinator import commits, hand
+from coordinator import commits, execution, hand, testing
 from coordinator.testing import Worker
 from tests.faults import scenario, sources
 from tests.faults.checker import Faults, breaches, unscheduled
@@ -27,6 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Pat
     monkeypatch.setenv("FAULTS_EFFECTS", str(tmp_path / "effects"))
     monkeypatch.setenv("FAULTS_ACKS", str(tmp_path / "acks"))
     monkeypatch.setattr(hand, "SLICE", scenario.SLOW / 3)
+    monkeypatch.setattr(testing, "work", partial(execution.work, keep=True))
     settings.COMMAND_LEASE = timedelta(seconds=scenario.SLOW)
     return tmp_path
 
