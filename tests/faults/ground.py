@@ -85,11 +85,13 @@ class Ground:
         return {"cluster": sentinel, "worker": workers[0], "monitor": monitor, "pusher": pusher}
 
     def kill(self, what: str) -> None:
-        """kill -9 of one process of the first site, or of all of it, which is then started anew."""
+        """kill -9 of one process of the first site, of the cluster's children, or of all, which is then started anew."""
         self.tears += 1
         if what != "everything":
-            with suppress(ProcessLookupError):
-                os.kill(self.cluster()[what], signal.SIGKILL)
+            cluster = self.cluster()
+            for pid in children(cluster["cluster"]) if what == "children" else [cluster[what]]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             return
         site = self.sites.pop(0)
         for pid in [site.pid, *descendants(site.pid)]:

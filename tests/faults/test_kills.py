@@ -8,7 +8,7 @@ import pytest
 from tests.faults.ground import ROUNDS, SEED, Ground
 from tests.processes.eyes import eventually
 
-VICTIMS = ("worker", "pusher", "monitor", "cluster", "everything")
+VICTIMS = ("worker", "pusher", "monitor", "children", "cluster", "everything")
 
 
 @pytest.mark.mission("S93", "S117", "S123", "S124")
