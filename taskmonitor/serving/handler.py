@@ -17,9 +17,10 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from taskmonitor.serving.asgi_types import Receive, Scope, Send
-from taskmonitor.serving.body import Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
+from taskmonitor.serving.body import Ambiguous, Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
+from taskmonitor.serving.known import Known
 from taskmonitor.serving.patience import Waiting
-from taskmonitor.serving.streaming import Streams
+from taskmonitor.serving.streaming import CHUNK, Streams, send_part
 from taskmonitor.serving.threads import Threads
 
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what may not be in a header
@@ -39,15 +40,17 @@ class Handler(BaseHandler):
         super().__init__()
         self.load_middleware()
         self._threads = Threads("request", threads, at_once=1 if connection.vendor == "sqlite" else 4)
-        self._bodies = Bodies()
+        self._bodies, self._known = Bodies(), Known()
         self.streams = Streams(self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._bodies.read(scope, receive) as body:
+            async with self._bodies.read(scope, receive, known=self._known.knows(scope)) as body:
                 await self._serve(scope, body, receive, send)
         except Gone:
             pass
+        except Ambiguous:
+            await _send_refusal(send, 400)
         except TooSlow:
             await _send_refusal(send, 408)
         except NoRoom:
@@ -61,14 +64,16 @@ class Handler(BaseHandler):
         if refused:
             answer.headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        if isinstance(answer.body, bytes):
-            await send({"type": "http.response.body", "body": answer.body, "more_body": refused})
-        else:
+        last = b""
+        if isinstance(answer.body, StreamingHttpResponse):
             await self.streams.send(answer.body, receive, send)
+        elif refused or len(answer.body) > CHUNK:
+            await send_part(send, answer.body)
+        else:
+            last = answer.body
         if refused:
             await discard_rest(receive)
-        if refused or not isinstance(answer.body, bytes):
-            await send({"type": "http.response.body"})
+        await send({"type": "http.response.body", "body": last})
 
     def stop(self) -> None:
         """End the threads."""
@@ -85,6 +90,8 @@ class Handler(BaseHandler):
         set_script_prefix(get_script_prefix(request.scope))
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
+        if getattr(request, "by_program", False) and getattr(request, "user", None):
+            self._known.learn(request.scope)
         if isinstance(response, StreamingHttpResponse) and request.method != "HEAD":
             return Answer(response.status_code, _headers(response), response)
         if isinstance(response, HttpResponse) and hasattr(response, "waiting"):

@@ -1,5 +1,6 @@
 """The web server: uvicorn with our limits, on a socket that outlives it."""
 
+import asyncio
 import logging
 import os
 import resource
@@ -10,9 +11,11 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from taskmonitor.asgi import Application, application
-from taskmonitor.serving.protocol import BoundedProtocol
+from taskmonitor.serving.connection import HEAD_SIZE, PIECE, TAKEN_IN, Connection, abort_all
 
+SLOW = 5  # seconds in which clients may send the rest of their requests, and take their answers
 GRACE = 7  # seconds in which running requests may end
+SEND_BUFFER = 131_072  # bytes of an answer that the system keeps for a client that does not take them
 
 
 class WebServer(Server):
@@ -28,14 +31,20 @@ class WebServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._application.end_streams()
+        asyncio.get_running_loop().call_later(SLOW, abort_all)
         await super().shutdown(sockets)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket with that address; OSError if it cannot be had. Port 0 takes a free one."""
+    """A socket with that address; OSError if it cannot be had. Port 0 takes a free one.
+
+    Its options are those of each connection: a client that takes nothing is dropped, whatever it is sent.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_IN * 1000)
     bound.bind(address)
     return bound
 
@@ -54,7 +63,8 @@ def serve(bound: socket.socket) -> None:
     config = Config(
         application,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=Connection,  # type: ignore[arg-type]  # it is a protocol that brings its own buffer
+        h11_max_incomplete_event_size=HEAD_SIZE + PIECE,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from threading import Event
 from typing import Any
 
 from django.db import close_old_connections
@@ -11,9 +10,8 @@ from django.http import FileResponse, StreamingHttpResponse
 from taskmonitor.serving.asgi_types import Receive, Send
 from taskmonitor.serving.threads import Threads
 
-THREADS = 4  # apart from those of requests, so that slow readers of long lists hold up only each other
+THREADS = 4  # apart from those of requests
 CHUNK = 65536  # bytes that are worth handing to the event loop
-STALLED = 60  # seconds without taking anything after which a client is given up
 
 
 class Streams:
@@ -52,7 +50,7 @@ class Streams:
     async def _send_lasting(self, response: StreamingHttpResponse, receive: Receive, send: Send) -> None:
         async def relay() -> None:
             async for part in response:
-                await _send_part(send, part)
+                await send_part(send, part)
 
         relaying = asyncio.create_task(relay())
         watching = asyncio.create_task(_when_gone(receive, relaying.cancel))
@@ -68,28 +66,26 @@ class Streams:
             relaying.result()
 
     async def _send_long(self, response: StreamingHttpResponse, receive: Receive, send: Send) -> None:
-        loop, gone = asyncio.get_running_loop(), Event()
-
-        def iterate() -> None:
-            close_old_connections()
-            try:
-                for chunk in _gathered(response):
-                    if gone.is_set():
-                        return
-                    asyncio.run_coroutine_threadsafe(_send_part(send, chunk), loop).result(STALLED)
-            finally:
-                response.close()
-
+        """Between two chunks no thread is held, however slowly they are taken."""
+        chunks, gone = _gathered(response), asyncio.Event()
         watching = asyncio.create_task(_when_gone(receive, gone.set))
+
+        def next_chunk() -> bytes | None:
+            close_old_connections()
+            return next(chunks, None)
+
         try:
-            await self._threads.run(iterate)
+            while not gone.is_set() and (chunk := await self._threads.run(next_chunk)) is not None:
+                await send_part(send, chunk)
         finally:
-            gone.set()
             watching.cancel()
+            await self._threads.run(response.close)
 
 
-async def _send_part(send: Send, part: bytes) -> None:
-    await send({"type": "http.response.body", "body": part, "more_body": True})
+async def send_part(send: Send, part: bytes) -> None:
+    """Send it, and no more of it at once than is worth keeping for a client that reads slowly."""
+    for start in range(0, len(part), CHUNK):
+        await send({"type": "http.response.body", "body": part[start : start + CHUNK], "more_body": True})
 
 
 async def _when_gone(receive: Receive, act: Callable[[], object]) -> None:

@@ -1,0 +1,145 @@
+"""One client's connection: uvicorn's HTTP on h11, fed in small pieces and within limits of size and time."""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.server import ServerState
+
+HEAD_TIME = 20  # seconds from the first byte of a request, or from the connection, to the end of its head
+HEAD_SIZE = 65536  # bytes of request line and headers
+TAKEN_IN = 60  # seconds in which a client must take the next piece of an answer
+PIECE = 16384  # bytes read at once: one client's bytes keep the others waiting for a few ms only
+MOST = 10_000  # connections at once; of the idle ones the one that was silent longest gives way to a new one
+
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_open: set["Connection"] = set()
+_buffer = bytearray(PIECE)  # what was read is handed on before anything else is read
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Gives up on clients that send heads too long or too slowly, or that take nothing of their answer."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._loop = _loop or asyncio.get_running_loop()
+        self._http = H11Protocol(config, server_state, app_state, self._loop)
+        self._head_size = 0
+        self._last_heard = 0.0
+        self._in_head: asyncio.TimerHandle | None = None  # runs while a head is awaited
+        self._in_answer: asyncio.TimerHandle | None = None  # runs while the client takes nothing
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._last_heard = self._loop.time()
+        _make_room()
+        _open.add(self)
+        self._await_head()
+        self._http.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _open.discard(self)
+        self._end_head()
+        self._end_wait()
+        self._http.connection_lost(exc)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return _buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(memoryview(_buffer)[:nbytes])
+        self._last_heard = self._loop.time()
+        if self.awaits_head:
+            if not self._head_size:
+                data = _with_ascii_target(data)
+            elif self._head_size + data.find(b"\r\n\r\n") > HEAD_SIZE:
+                self._refuse(431)
+                return
+        self._http.data_received(data)
+        if not self.awaits_head:
+            self._end_head()
+            return
+        self._await_head()
+        self._head_size += nbytes
+        if self._head_size > HEAD_SIZE:
+            self._refuse(431)
+
+    def eof_received(self) -> None:
+        self._http.eof_received()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as we write."""
+        self._in_answer = self._loop.call_later(TAKEN_IN, self.abort)
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._end_wait()
+        self._http.resume_writing()
+
+    @property
+    def awaits_head(self) -> bool:
+        return self._http.conn.their_state is h11.IDLE
+
+    @property
+    def idle_since(self) -> float:
+        """When the client was last heard; infinite while it has a request."""
+        return self._last_heard if self.awaits_head else float("inf")
+
+    def abort(self) -> None:
+        """Drop the connection and what is still to be sent."""
+        self._transport.abort()
+
+    def _await_head(self) -> None:
+        if not self._in_head:
+            self._in_head = self._loop.call_later(HEAD_TIME, self._refuse, 408)
+
+    def _end_head(self) -> None:
+        self._head_size = 0
+        if self._in_head:
+            self._in_head.cancel()
+            self._in_head = None
+
+    def _end_wait(self) -> None:
+        if self._in_answer:
+            self._in_answer.cancel()
+            self._in_answer = None
+
+    def _refuse(self, status: int) -> None:
+        self._end_head()
+        if not self._transport.is_closing():
+            line = b"HTTP/1.1 %d %s\r\n" % (status, STATUS_PHRASES[status])
+            self._transport.write(line + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+            self._transport.close()
+
+
+def abort_all() -> None:
+    """Drop all connections there are."""
+    for connection in [*_open]:
+        connection.abort()
+
+
+def _make_room() -> None:
+    if len(_open) >= MOST:
+        longest = min(_open, key=lambda connection: connection.idle_since)
+        if longest.awaits_head:
+            longest.abort()
+
+
+def _with_ascii_target(data: bytes) -> bytes:
+    """The beginning of a head, with letters beyond ASCII in its first line escaped: curl sends them as they are."""
+    line, end, rest = data.partition(b"\r\n")
+    if line.isascii():
+        return data
+    with suppress(UnicodeDecodeError):
+        return _BEYOND_ASCII.sub(lambda found: quote(found[0]), line.decode()).encode() + end + rest
+    return data
