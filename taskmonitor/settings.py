@@ -309,7 +309,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {  # what these say of themselves is news only to who looks for a fault
-        name: {} if LOG_LEVEL == "DEBUG" else {"level": "WARNING"} for name in ("django-q", "uvicorn.error")
+    "loggers": {  # what these say of themselves, and of each odd request, is news only to who looks for a fault
+        name: {} if LOG_LEVEL == "DEBUG" else {"level": level}
+        for name, level in {"django-q": "WARNING", "uvicorn.error": "ERROR"}.items()
     },
 }

@@ -24,7 +24,7 @@ from taskmonitor.selectors.tree import AnyStep
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.login import PROFILE
 
-PAGE = 500  # jobs that are read at once, and that a page with a link has at most
+PAGE = 500  # jobs or steps that are read at once, and that a page with a link has at most
 
 
 class OvirtView(ApiView):
@@ -239,14 +239,17 @@ class Progress(OvirtView):
 class Steps(OvirtView):
     """All steps of a job, of every depth, each parent before its sub-steps."""
 
-    def get(self, request: Request, job_id: UUID) -> HttpResponse:
+    def get(self, request: Request, job_id: UUID) -> HttpResponse | StreamingHttpResponse:
         """List the steps of a job."""
         follows, limit = self.follows("job", "parent_step"), self.whole("max")
         job = selected.job(job_id, self.actor)
-        found = tree.steps([job])[job.pk][:limit]
         if follows:
+            found = tree.steps([job])[job.pk][:limit]
             return Response(Document("steps", {"step": self.steps(found, job, follows)}))
-        return self.written(several(self.wire, "steps", "step", writer(self.wire, STEP).write(found)))
+        pages = map(writer(self.wire, STEP).write, tree.pages(job, limit=limit, size=PAGE))
+        if job.steps_total > PAGE:
+            return self.streamed("steps", "step", pages)
+        return self.written(several(self.wire, "steps", "step", next(pages)))
 
     @once
     def post(self, request: Request, job_id: UUID) -> Response:

@@ -1,10 +1,10 @@
 """The steps of a job as a tree: one query, however deep, and a flat list in the order of reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -42,11 +42,23 @@ class ListedStep(NamedTuple):
 
 AnyStep = Step | ListedStep
 
-_STEPS = Prepared(
-    lambda jobs: Step.objects.filter(job__among=jobs).values_list(
-        *map(Spelled, ListedStep._fields[:3]), *ListedStep._fields[3:]
-    )
+_LISTED = Step.objects.values_list(*map(Spelled, ListedStep._fields[:3]), *ListedStep._fields[3:])
+_STEPS = Prepared(lambda jobs: _LISTED.filter(job__among=jobs))
+_AMONG = Prepared(lambda keys: _LISTED.filter(pk__among=keys))
+
+
+class _Place(NamedTuple):
+    """Where a step stands in its job. Keys are texts."""
+
+    pk: str
+    parent_step_id: str | None
+    number: int
+
+
+_PLACES = Prepared(
+    lambda jobs: Step.objects.filter(job__among=jobs).values_list(*map(Spelled, _Place._fields[:2]), "number")
 )
+AnyPlace = TypeVar("AnyPlace", ListedStep, _Place)
 
 
 def steps(jobs: Sequence[Job]) -> dict[UUID, list[ListedStep]]:
@@ -58,9 +70,26 @@ def steps(jobs: Sequence[Job]) -> dict[UUID, list[ListedStep]]:
     return {job.pk: _in_reading_order(str(job.pk), beneath) for job in jobs}
 
 
-def _in_reading_order(key: str, beneath: dict[str, list[ListedStep]]) -> list[ListedStep]:
+def pages(job: Job, *, limit: int | None = None, size: int = 500) -> Iterator[list[ListedStep]]:
+    """The first `limit` of the job's steps, in the order of `steps`; of a long list only a page is in memory."""
+    if job.steps_total <= size:
+        yield steps([job])[job.pk][:limit]
+        return
+    beneath: dict[str, list[_Place]] = {}
+    for place in sorted(map(_Place._make, _PLACES.rows([job.pk])), key=attrgetter("number")):
+        beneath.setdefault(place.parent_step_id or str(job.pk), []).append(place)
+    keys = b"".join(UUID(place.pk).bytes for place in _in_reading_order(str(job.pk), beneath)[:limit])
+    del beneath
+    for start in range(0, len(keys), 16 * size):
+        page = keys[start : start + 16 * size]
+        wanted = [UUID(bytes=page[place : place + 16]) for place in range(0, len(page), 16)]
+        found = {step.pk: step for step in map(ListedStep._make, _AMONG.rows(wanted))}
+        yield [found[str(key)] for key in wanted if str(key) in found]
+
+
+def _in_reading_order(key: str, beneath: dict[str, list[AnyPlace]]) -> list[AnyPlace]:
     """All steps beneath a job; without recursion, for a tree may be 1 000 deep."""
-    ordered: list[ListedStep] = []
+    ordered: list[AnyPlace] = []
     waiting = beneath.get(key, [])[::-1]
     while waiting:
         step = waiting.pop()
