@@ -1,4 +1,4 @@
-"""What a web server serves: `manage.py up`, or `uvicorn taskmonitor.asgi:application`."""
+"""What the web server of `manage.py up` serves."""
 
 import asyncio
 import os

@@ -18,7 +18,7 @@ PIECE = 16384  # bytes read at once: one client's bytes keep the others waiting 
 MOST = 10_000  # connections at once; of the idle ones the one that was silent longest gives way to a new one
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
-_open: set["Connection"] = set()
+_open: dict["Connection", None] = {}  # the one that was silent longest first
 _buffer = bytearray(PIECE)  # what was read is handed on before anything else is read
 
 
@@ -35,20 +35,18 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._http = H11Protocol(config, server_state, app_state, self._loop)
         self._head_size = 0
-        self._last_heard = 0.0
         self._in_head: asyncio.TimerHandle | None = None  # runs while a head is awaited
         self._in_answer: asyncio.TimerHandle | None = None  # runs while the client takes nothing
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._last_heard = self._loop.time()
         _make_room()
-        _open.add(self)
+        _open[self] = None
         self._await_head()
         self._http.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        _open.discard(self)
+        _open.pop(self, None)
         self._end_head()
         self._end_wait()
         self._http.connection_lost(exc)
@@ -58,7 +56,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(memoryview(_buffer)[:nbytes])
-        self._last_heard = self._loop.time()
+        _open[self] = _open.pop(self, None)
         if self.awaits_head:
             if not self._head_size:
                 data = _with_ascii_target(data)
@@ -89,11 +87,6 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def awaits_head(self) -> bool:
         return self._http.conn.their_state is h11.IDLE
-
-    @property
-    def idle_since(self) -> float:
-        """When the client was last heard; infinite while it has a request."""
-        return self._last_heard if self.awaits_head else float("inf")
 
     def abort(self) -> None:
         """Drop the connection and what is still to be sent."""
@@ -129,10 +122,9 @@ def abort_all() -> None:
 
 
 def _make_room() -> None:
-    if len(_open) >= MOST:
-        longest = min(_open, key=lambda connection: connection.idle_since)
-        if longest.awaits_head:
-            longest.abort()
+    if len(_open) >= MOST and (idle := next((each for each in _open if each.awaits_head), None)):
+        del _open[idle]
+        idle.abort()
 
 
 def _with_ascii_target(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from django.db import connections
 
 PATIENCE = 0.02  # seconds that one function may hold up the others
+LAST = 1  # second in which the last functions may end; what hangs then ends with the process
 
 Result = TypeVar("Result")
 Future = asyncio.Future[Any]
@@ -45,11 +46,12 @@ class Threads:
         return await future
 
     def stop(self) -> None:
-        """End the threads when they have done what is queued, each closing its connections."""
+        """End the threads when they have done what is queued, each closing its connections; not wait for long."""
         for _ in self._threads:
             self._jobs.put(None)
+        until = monotonic() + LAST
         for thread in self._threads:
-            thread.join()
+            thread.join(max(until - monotonic(), 0))
         self._threads = []
 
     def _start(self) -> None:

@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -49,6 +50,18 @@ def test_10_000_steps_are_stored_counted_and_listed() -> None:
     listed = tree.steps([job])[job.pk]
     assert [step.pk for step in listed[-1_000:]] == [str(step.pk) for step in added]
     assert [step.number for step in listed if step.parent_step_id is None] == list(range(4_501 + 1_000))
+
+
+def test_a_long_list_of_steps_is_read_in_pages_of_the_same_order(django_assert_num_queries: Any) -> None:
+    job = large_job(23)
+    make_step(job, parent_step_id=UUID(tree.steps([job])[job.pk][7].pk))
+    job.refresh_from_db()
+    whole = tree.steps([job])[job.pk]
+    with django_assert_num_queries(1 + 5):
+        pages = list(tree.pages(job, size=5))
+    assert [len(page) for page in pages] == [5, 5, 5, 5, 4]
+    assert [step for page in pages for step in page] == whole
+    assert [step for page in tree.pages(job, limit=7, size=5) for step in page] == whole[:7]
 
 
 @pytest.mark.mission("S1", "S71")

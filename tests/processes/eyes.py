@@ -1,5 +1,6 @@
 """What the system says of processes, and waiting for it to say something else."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,13 @@ def web_and_cluster(site: Site) -> tuple[int, int]:
     clusters = eventually(lambda: [pid for pid in children(site.process.pid) if len(children(pid)) >= 3])
     [web] = eventually(lambda: [pid for pid in children(site.process.pid) if pid not in clusters])
     return web, clusters[0]
+
+
+def memory(pid: int) -> int:
+    """Bytes that only this process has."""
+    found = re.search(r"^Private_Dirty: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+    assert found
+    return int(found[1]) * 1024
 
 
 def threads(pid: int) -> int:

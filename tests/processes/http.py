@@ -10,19 +10,29 @@ from urllib.parse import urlencode, urlsplit
 from tests.live import Site
 
 
-def connect(site: Site, timeout: float = 60) -> socket.socket:
+def connect(site: Site, timeout: float = 60, receive_buffer: int = 0) -> socket.socket:
+    """A connection; `receive_buffer`: the bytes that the system takes for whoever does not read."""
     address = urlsplit(site.url)
-    return socket.create_connection((address.hostname or "", address.port or 0), timeout)
+    connection = socket.socket()
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.settimeout(timeout)
+    connection.connect((address.hostname or "", address.port or 0))
+    return connection
+
+
+def login_line(site: Site) -> bytes:
+    """The superuser's Authorization."""
+    return b"Authorization: Basic " + b64encode(f"{site.username}:{site.password}".encode())
 
 
 def head(site: Site, method: str, path: str, *lines: str) -> bytes:
     """The head of a request by the superuser."""
-    secret = b64encode(f"{site.username}:{site.password}".encode()).decode()
     return "\r\n".join(
         [
             f"{method} {path} HTTP/1.1",
             f"Host: {urlsplit(site.url).netloc}",
-            f"Authorization: Basic {secret}",
+            login_line(site).decode(),
             "Content-Type: application/xml",
             *lines,
             "\r\n",

@@ -1,11 +1,9 @@
 """Answers that are sent while they are made."""
 
-import re
 from contextlib import ExitStack
-from pathlib import Path
 
 from tests.live import Site
-from tests.processes.eyes import eventually, threads, web_and_cluster
+from tests.processes.eyes import eventually, memory, threads, web_and_cluster
 from tests.processes.http import add_job, answer, ask, connect, head, log_in
 
 MANY = 20000  # 20 MB
@@ -17,13 +15,6 @@ job = make_job()
 jobs = [Job(**{{f.attname: getattr(job, f.attname) for f in Job._meta.concrete_fields}} | {{"id": uuid4()}}) for _ in range({MANY - 1})]
 Job.objects.bulk_create(jobs, batch_size=500)
 """
-
-
-def memory(pid: int) -> int:
-    """Bytes that only this process has."""
-    found = re.search(r"^Private_Dirty: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
-    assert found
-    return int(found[1]) * 1024
 
 
 def test_a_long_list_is_made_as_it_is_read(own_site: Site) -> None:
