@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from django.conf import settings
@@ -240,9 +241,17 @@ class DescribedView(AutoSchema):
         return {(self.row.status, *self.row.answer_types): answer}
 
 
-@cache
+_making = Lock()
+
+
 def document() -> bytes:
-    """The document as JSON; made once in a process."""
+    """The document as JSON; made once in a process, by one thread, for drf-spectacular can have but one at it."""
+    with _making:
+        return _document()
+
+
+@cache
+def _document() -> bytes:
     made = SchemaGenerator(patterns=urlpatterns).get_schema(public=True)  # type: ignore[no-untyped-call]
     made["info"]["description"] = DESCRIPTION
     made["servers"] = [{"url": "/"}, {"url": "/ovirt-engine", "description": "Where oVirt's clients look."}]

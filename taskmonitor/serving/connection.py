@@ -3,6 +3,7 @@
 import asyncio
 import re
 from contextlib import suppress
+from time import monotonic, thread_time
 from typing import Any
 from urllib.parse import quote
 
@@ -14,11 +15,14 @@ from uvicorn.server import ServerState
 HEAD_TIME = 20  # seconds from the first byte of a request, or from the connection, to the end of its head
 HEAD_SIZE = 65536  # bytes of request line and headers
 TAKEN_IN = 60  # seconds in which a client must take the next piece of an answer
-PIECE = 16384  # bytes read at once: one client's bytes keep the others waiting for a few ms only
+PIECE = 8192  # bytes read at once: one client's bytes keep the others waiting for a few ms only
+DEAR = 0.001  # seconds of CPU that a piece may take; beyond that it holds many chunks of a few bytes each
+SHARE = 5  # times as long as dear pieces took all together, nothing is read from those who sent them
 MOST = 10_000  # connections at once; of the idle ones the one that was silent longest gives way to a new one
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _open: dict["Connection", None] = {}  # the one that was silent longest first
+_dear_until = 0.0  # until when those who send dear pieces wait for each other
 _buffer = bytearray(PIECE)  # what was read is handed on before anything else is read
 
 
@@ -55,7 +59,12 @@ class Connection(asyncio.BufferedProtocol):
         return _buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(memoryview(_buffer)[:nbytes])
+        begun = thread_time()
+        self._read(bytes(memoryview(_buffer)[:nbytes]))
+        if (spent := thread_time() - begun) > DEAR:
+            self._wait_for_turn(spent)
+
+    def _read(self, data: bytes) -> None:
         _open[self] = _open.pop(self, None)
         if self.awaits_head:
             if not self._head_size:
@@ -68,9 +77,20 @@ class Connection(asyncio.BufferedProtocol):
             self._end_head()
             return
         self._await_head()
-        self._head_size += nbytes
+        self._head_size += len(data)
         if self._head_size > HEAD_SIZE:
             self._refuse(431)
+
+    def _wait_for_turn(self, spent: float) -> None:
+        """Read no more from this client until others have had their share of the time."""
+        global _dear_until
+        _dear_until = max(_dear_until, monotonic()) + SHARE * spent
+        self._transport.pause_reading()
+        self._loop.call_later(_dear_until - monotonic(), self._go_on_reading)
+
+    def _go_on_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         self._http.eof_received()
