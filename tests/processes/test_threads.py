@@ -56,3 +56,19 @@ def test_one_that_takes_long_holds_the_others_up_once(
         return others
 
     assert asyncio.run(past()) == [1] * 10
+
+
+def test_those_that_may_come_later_get_some_turns_and_leave_most(by_turns: Threads) -> None:
+    done: list[str] = []
+
+    async def a_crowd() -> None:
+        begun = asyncio.create_task(by_turns.run(lambda: time.sleep(0.3)))
+        await asyncio.sleep(0.1)
+        crowd = [by_turns.run(lambda: done.append("later"), later=True) for _ in range(30)]
+        others = [by_turns.run(lambda: done.append("first")) for _ in range(9)]
+        await asyncio.gather(begun, *crowd, *others)
+
+    asyncio.run(a_crowd())
+    assert done.count("first") == 9
+    assert done.count("later") == 30
+    assert 2 <= done[: len(done) - done[::-1].index("first")].count("later") <= 4
