@@ -16,6 +16,7 @@ from api.json import dumps
 from api.wire import Document, Members, Wire, writable
 from api.xml import DECLARATION, element
 from taskmonitor import errors
+from taskmonitor.serving.patience import postpone
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
     status, reason = told(problem)
     if status >= 500:
         logger.error("Request id=%s failed", request.correlation_id, exc_info=problem)
-    return Response(
+    response = Response(
         Document(
             "fault",
             fault_members(request.wire.dialect, reason, detail(problem, status, request.correlation_id)),
@@ -71,6 +72,8 @@ def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
         status=status,
         headers=_headers(problem, status),
     )
+    postpone(response, problem)
+    return response
 
 
 def told(problem: Exception) -> tuple[int, str]:

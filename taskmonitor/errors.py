@@ -1,7 +1,9 @@
 """Everything that can go wrong in the domain. Doors translate these; nothing here knows HTTP."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
+from math import ceil
 
 
 class TaskMonitorError(Exception):
@@ -45,11 +47,20 @@ class LoginRefused(TaskMonitorError):
 
 
 class TooManyAttempts(TaskMonitorError):
-    """Too many logins failed; after `wait` the next one is looked at."""
+    """Too many logins failed, or are tried at once; after `wait`, in seconds, the next one is looked at."""
 
     def __init__(self, wait: timedelta) -> None:
-        self.wait = int(wait.total_seconds())
-        super().__init__(f"Too many wrong passwords; wait {self.wait} s.")
+        self.wait = max(ceil(wait.total_seconds()), 1)
+        seconds = "1 second" if self.wait == 1 else f"{self.wait} seconds"
+        super().__init__(f"Too many attempts to log in. Try again in {seconds}.")
+
+
+class BeingChecked(TooManyAttempts):
+    """The same name and password are being checked for somebody else; `over` is done when that has ended."""
+
+    def __init__(self, over: Future[None]) -> None:
+        self.over = over
+        super().__init__(timedelta(seconds=1))
 
 
 class Conflict(TaskMonitorError):

@@ -169,15 +169,37 @@ def database() -> dict[str, Any]:
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Redis, where there is one, shares the cache between hosts; it is never the truth
+# What hosts share for a while, which is never the truth: failed logins. In Redis, where there is one; else in the
+# database if hosts may share it; SQLite has one web server, whose memory will do
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     raise SystemExit("REDIS_URL must be redis://host:port/number, rediss:// or unix://")
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+PROCESS_CACHE = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "LOCATION": "process",
+    "OPTIONS": {"MAX_ENTRIES": 10_000},
 }
+
+
+def shared_cache() -> dict[str, Any]:
+    """Django's settings of the cache that is common to all web servers."""
+    if REDIS_URL:
+        return {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "taskmonitor",
+            "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},  # seconds; it holds nobody up
+        }
+    if not DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        return {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "taskmonitor_cache",  # the table; it is made at the start
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
+        }
+    return PROCESS_CACHE | {"LOCATION": "shared"}
+
+
+CACHES = {"default": shared_cache(), "process": PROCESS_CACHE}
 
 # The web server: as many requests at once as can wait for one disk, or for a database server
 THREADS = env.number("THREADS", default=16 if env.str("DATABASE_URL", default="") else 8, least=1)

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 import pytest
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from tests.factories import forget_failed_logins
 from tests.live import Site, running_site
 
 
@@ -35,6 +36,11 @@ def _static_files_are_found_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _failed_logins_are_forgotten() -> None:
+    forget_failed_logins()
 
 
 @pytest.fixture(scope="session")

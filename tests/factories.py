@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 
 from taskmonitor.models import ROLE_RIGHTS, Actor, Job, Right, Role, Step
 from taskmonitor.services import jobs, steps
@@ -49,3 +51,10 @@ def make_step(job: Job, actor: Actor | None = None, **fields: Any) -> Step:
             **fields,
         }
     )
+
+
+def forget_failed_logins() -> None:
+    """In the memory of this process; what is in the database goes with the test."""
+    for cache in (caches["process"], caches["default"]):
+        if isinstance(cache, LocMemCache):
+            cache.clear()

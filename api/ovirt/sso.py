@@ -14,6 +14,7 @@ from api.authentication import address
 from taskmonitor.errors import LoginRefused, TooManyAttempts
 from taskmonitor.services.access import add_login_token, revoke_login_token
 from taskmonitor.services.login import verified
+from taskmonitor.serving.patience import postpone
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -48,7 +49,9 @@ def token(request: HttpRequest, form: QueryDict) -> HttpResponse:
     except LoginRefused as problem:
         return _refusal("access_denied", f"Cannot authenticate user: {problem}")
     except TooManyAttempts as problem:
-        return _refusal("access_denied", str(problem), 429, {"Retry-After": str(problem.wait)})
+        refusal = _refusal("access_denied", str(problem), 429, {"Retry-After": str(problem.wait)})
+        postpone(refusal, problem)
+        return refusal
     ends = now + settings.LOGIN_TOKEN_LIFE
     return JsonResponse(
         {

@@ -1,4 +1,13 @@
-from taskmonitor.models.access import ROLE_RIGHTS, SYSTEM, AccessToken, Actor, AuditEntry, Right, Role
+from taskmonitor.models.access import (
+    ROLE_RIGHTS,
+    SYSTEM,
+    AccessToken,
+    Actor,
+    AuditEntry,
+    LoginNetwork,
+    Right,
+    Role,
+)
 from taskmonitor.models.entity import Entity, JobEntity
 from taskmonitor.models.event import Event, FeedHorizon, Verb
 from taskmonitor.models.idempotency import IdempotencyRecord
@@ -16,6 +25,7 @@ __all__ = [
     "IdempotencyRecord",
     "Job",
     "JobEntity",
+    "LoginNetwork",
     "Right",
     "Role",
     "Step",

@@ -95,6 +95,22 @@ class AccessToken(models.Model):
         return self.name or "login"
 
 
+class LoginNetwork(models.Model):
+    """Where a user has logged in from, so that attacks from elsewhere on their name do not hold them up there."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="login_networks"
+    )
+    network = models.CharField(max_length=50, help_text="An IPv4 address, or an IPv6 network of 64 bits.")
+    last_login = models.DateTimeField(help_text="To the day.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "network"], name="login_network")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.network}"
+
+
 class AuditEntry(models.Model):
     """Who changed whose access, when; never altered afterwards."""
 

@@ -1,12 +1,12 @@
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from taskmonitor.pages import commands, job_detail, job_list, steps, stream, tokens
+from taskmonitor.pages import commands, job_detail, job_list, login, steps, stream, tokens
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="job_list"), name="home"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", login.login, name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("jobs/", job_list.job_list, name="job_list"),
     path("jobs/rows/", job_list.job_list_rows, name="job_list_rows"),

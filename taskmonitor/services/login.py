@@ -2,54 +2,82 @@
 
 import hmac
 import logging
-import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from operator import itemgetter
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.db.models import Q
 
-from taskmonitor.errors import LoginRefused, TooManyAttempts
-from taskmonitor.models import SYSTEM
+from taskmonitor.errors import BeingChecked, LoginRefused, TooManyAttempts
+from taskmonitor.models import SYSTEM, LoginNetwork
+from taskmonitor.services import login_limits
 from taskmonitor.services.access import audit
+from taskmonitor.services.login_limits import Attempt, network
+from taskmonitor.services.password_lane import lane
 from taskmonitor.services.transaction import writing
 from taskmonitor.statements import Prepared
 
 logger = logging.getLogger(__name__)
 
 PROFILE = "@internal"  # oVirt's clients write admin@internal; the profile is no part of our names
-REMEMBERED_FOR = timedelta(minutes=5)
-WINDOW = timedelta(minutes=1)
-MOST_OF_NAME = 20  # failures in a window of one name from one address; clients repeat a wrong password
-MOST_OF_ADDRESS = 100  # failures in a window from one address
+REMEMBERED_FOR = timedelta(minutes=5)  # a right password, since its last use
+KNOWN_FOR = timedelta(days=90)  # an address, since the last login from there
+NOTED_AFTER = timedelta(days=1)  # how far that may lag
+MOST_NETWORKS = 20  # of one user
 _MOST_KEPT = 10_000
 
 _remembered: dict[bytes, datetime] = {}
-_failures: dict[tuple[str, ...], tuple[datetime, int]] = {}
-_hashing = threading.Lock()
+_running: dict[bytes, Future[None]] = {}  # checks of passwords
 _NAMED = Prepared(lambda name, short: User.objects.filter(Q(username=name) | Q(username=short)))
+_KNOWN = Prepared(
+    lambda user, network, since: LoginNetwork.objects.filter(
+        user_id=user, network=network, last_login__gt=since
+    )
+)
 
 
 def verified(*, name: str, password: str, address: str, now: datetime) -> User:
-    """The active user with that name and password; LoginRefused, or TooManyAttempts after many failures.
+    """The active user with that name and password; LoginRefused, or TooManyAttempts if it was not looked at.
 
     A password that was right is remembered for minutes as a keyed hash bound to the stored one, so that a
-    change of password, or of the user, counts at once and a check does not cost 0.2 s of CPU each time.
+    change of password, or of the user, counts at once and a check does not cost 0.4 s of CPU each time.
     Who is remembered is let in however many failures others have made under that name.
     """
     user = None if "\0" in name + password else _user(name)  # to PBKDF2, NULs at the end are none
+    return _admitted(user, name=name, password=password, address=address, now=now)
+
+
+def confirm_password(*, user: User, password: str, address: str, now: datetime) -> None:
+    """See that this is the password of somebody who is logged in; the limits and errors are those of `verified`."""
+    known = None if "\0" in password else user
+    _admitted(known, name=user.get_username(), password=password, address=address, now=now)
+
+
+def _admitted(user: User | None, *, name: str, password: str, address: str, now: datetime) -> User:
     if user and user.is_active and _is_remembered(user, password, now):
         return user
-    by_address, by_name = (address,), (address, name.removesuffix(PROFILE))
-    if _count(by_address, now) >= MOST_OF_ADDRESS or _count(by_name, now) >= MOST_OF_NAME:
-        raise TooManyAttempts(WINDOW)
-    if _is_right(user, password, now) and user and user.is_active:
-        return user
+    here = network(address)
+    attempt = Attempt(name.removesuffix(PROFILE), here, partial(_has_logged_in, user, here, now))
+    _mind_limits(attempt, now)
+    with _first_of_its_kind(_key(user, name, password)), lane.turn(here, lambda: attempt.is_known):
+        _mind_limits(attempt, now)  # others may have failed while this one waited for its turn
+        if _is_right(user, name, password, now) and user and user.is_active:
+            right = user
+        else:
+            right, is_attack = None, login_limits.add_failure(attempt, now)
+    if right:
+        login_limits.forgive(attempt, now)
+        _note_network(right, here, now)
+        return right
     logger.warning("Login refused name=%r address=%s", name[:150], address)
-    counts = _add(by_address, now), _add(by_name, now)
-    if counts[0] == MOST_OF_ADDRESS or counts[1] == MOST_OF_NAME:
+    if is_attack:
         _audit_attempts(name, address, now)
     raise LoginRefused(LoginRefused.__doc__)
 
@@ -60,59 +88,92 @@ def _user(name: str) -> User | None:
     return users.get(name) or users.get(short)
 
 
-def _is_right(user: User | None, password: str, now: datetime) -> bool:
-    with _hashing:  # many first requests at once cost one check, and guessing costs one core at most
-        if user is None:
-            make_password(password)  # takes as long as for a known name
-            return False
-        if _is_remembered(user, password, now):
-            return True
-        if not user.check_password(password):
-            return False
-        if user.is_active:
-            _make_room(_remembered)
-            _remembered[_key(user, password)] = now
+def _mind_limits(attempt: Attempt, now: datetime) -> None:
+    wait = login_limits.wait(attempt, now)
+    if wait:
+        raise TooManyAttempts(wait)
+
+
+@contextmanager
+def _first_of_its_kind(key: bytes) -> Iterator[None]:
+    """Let one check a name and a password; BeingChecked for others who come with the same before it has ended.
+
+    Programs begin with many requests at once, and these need neither places in the lane nor threads to wait.
+    """
+    over: Future[None] = Future()
+    over.set_running_or_notify_cancel()  # who waits for it cannot cancel it
+    first = _running.setdefault(key, over)
+    if first is not over:
+        raise BeingChecked(first)
+    try:
+        yield
+    finally:
+        del _running[key]
+        over.set_result(None)
+
+
+def _is_right(user: User | None, name: str, password: str, now: datetime) -> bool:
+    if user is None:
+        make_password(password)  # takes as long as for a known name
+        return False
+    if _is_remembered(user, password, now):
         return True
+    if not user.check_password(password):
+        return False
+    if user.is_active:
+        _make_room()
+        _remembered[_key(user, name, password)] = now
+    return True
 
 
 def _is_remembered(user: User, password: str, now: datetime) -> bool:
-    since = _remembered.get(_key(user, password))
-    return since is not None and since <= now < since + REMEMBERED_FOR
+    key = _key(user, "", password)
+    used = _remembered.get(key)
+    if used is None or not used <= now < used + REMEMBERED_FOR:
+        return False
+    _remembered[key] = now
+    return True
 
 
-def _key(user: User, password: str) -> bytes:
-    return hmac.digest(
-        settings.SECRET_KEY.encode(), f"{user.pk}\0{user.password}\0{password}".encode(), "sha256"
-    )
+def _key(user: User | None, name: str, password: str) -> bytes:
+    who = f"{user.pk}\0{user.password}" if user else name
+    return hmac.digest(settings.SECRET_KEY.encode(), f"{who}\0{password}".encode(), "sha256")
 
 
-def _count(key: tuple[str, ...], now: datetime) -> int:
-    since, count = _failures.get(key, (now, 0))
-    return count if since <= now < since + WINDOW else 0
+def _make_room() -> None:
+    """Forget the half that was not used for longest, if many are remembered."""
+    if len(_remembered) >= _MOST_KEPT:
+        by_use = sorted(_remembered.items(), key=itemgetter(1))
+        for key, _ in by_use[: _MOST_KEPT // 2]:
+            _remembered.pop(key, None)
 
 
-def _add(key: tuple[str, ...], now: datetime) -> int:
-    count = _count(key, now)
-    since = _failures[key][0] if count else now
-    _make_room(_failures)
-    _failures[key] = since, count + 1
-    return count + 1
+def _has_logged_in(user: User | None, here: str, now: datetime) -> bool:
+    pk = user.pk if user else 0  # it takes as long for a name that does not exist
+    return bool(_KNOWN.all(pk, here, now - KNOWN_FOR))
 
 
-def _make_room(kept: dict[Any, Any]) -> None:
-    """Forget the older half of what is kept, if that has become much."""
-    if len(kept) >= _MOST_KEPT:
-        for key in list(kept)[: _MOST_KEPT // 2]:
-            kept.pop(key, None)
+def _note_network(user: User, here: str, now: datetime) -> None:
+    """Keep where the user has logged in from; what is left out of it is no reason to keep them out."""
+    mine = LoginNetwork.objects.filter(user=user)
+    try:
+        if mine.filter(network=here, last_login__gt=now - NOTED_AFTER).exists():
+            return
+        with writing():
+            mine.update_or_create(user=user, network=here, defaults={"last_login": now})
+            extra = list(mine.order_by("-last_login").values_list("pk", flat=True)[MOST_NETWORKS:])
+            LoginNetwork.objects.filter(Q(pk__in=extra) | Q(last_login__lt=now - KNOWN_FOR)).delete()
+    except DatabaseError as error:
+        logger.warning("Login network=%s of user=%s not noted: %r", here, user.pk, error)
 
 
 def _audit_attempts(name: str, address: str, now: datetime) -> None:
     shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in name[:150])
     with writing():
         audit(
-            verb="locked out",
+            verb="slowed down",
             subject=shown,
-            detail=f"too many failures from {address}",
+            detail=f"too many failures, the last one from {address}",
             actor=SYSTEM,
             now=now,
         )

@@ -57,7 +57,16 @@ class Handler(BaseHandler):
             await _send_refusal(send, 503, (b"retry-after", b"1"))
 
     async def _serve(self, scope: Scope, body: BytesIO, receive: Receive, send: Send) -> None:
-        answer = await self._threads.run(lambda: self._answer(ASGIRequest(scope, body)))
+        content = body.getvalue()  # a request closes its body
+
+        def answered() -> Answer | HttpResponse:
+            return self._answer(ASGIRequest(scope, type(body)(content)))
+
+        answer = await self._threads.run(answered)
+        if isinstance(answer, HttpResponse) and answer.waiting.then is None:  # type: ignore[attr-defined]
+            await self.streams.outlast(answer.waiting.until())  # type: ignore[attr-defined]
+            await self._threads.run(answer.close)
+            answer = await self._threads.run(answered)
         if isinstance(answer, HttpResponse):
             answer = await self._outwait(answer)
         refused = isinstance(body, TooLarge)
@@ -103,7 +112,8 @@ class Handler(BaseHandler):
     def _late_answer(self, response: HttpResponse, waiting: Waiting) -> Answer:
         """In a thread: the answer of a response that has waited."""
         close_old_connections()
-        waiting.then()
+        if waiting.then:
+            waiting.then()
         response.headers["Content-Length"] = str(len(response.content))
         response.close()
         return Answer(response.status_code, _headers(response), response.content)

@@ -29,6 +29,7 @@ def prepare_database() -> Superuser | None:
     with _alone():
         if not _migrations_on_disk() <= set(MigrationRecorder(connection).applied_migrations()):
             call_command("migrate", interactive=False, verbosity=0)
+        call_command("createcachetable", verbosity=0)  # if the cache is in the database, and is not there yet
         if not User.objects.filter(is_superuser=True).exists():
             return _make_superuser()
     return None

@@ -9,7 +9,6 @@ from django.contrib.auth.models import User
 from hypothesis import HealthCheck, settings
 
 from taskmonitor.models import Role
-from taskmonitor.services import login
 from tests.api.caller import JSON, XML, Caller
 from tests.factories import make_user
 
@@ -21,11 +20,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("api")
-
-
-@pytest.fixture(autouse=True)
-def _forget_logins() -> None:
-    login._failures.clear()
 
 
 @pytest.fixture
