@@ -49,10 +49,14 @@ class Count(NamedTuple):
 
     def until(self, limit: Limit) -> datetime:
         """When the next attempt may be made."""
-        beyond = self.failures - limit.free
-        if beyond < 0:
+        if not self.reaches(limit):
             return self.last
+        beyond = round(self.failures) - limit.free
         return self.last + min(timedelta(seconds=2 ** min(beyond, 10)), limit.longest)
+
+    def reaches(self, limit: Limit) -> bool:
+        """Whether the next attempt has to wait at all."""
+        return round(self.failures) >= limit.free
 
     def wait(self, limit: Limit, now: datetime) -> timedelta:
         """How long that is from now; nothing for a failure of the future, that is if the clock was set back."""
@@ -112,7 +116,7 @@ def add_failure(attempt: Attempt, now: datetime) -> bool:
         count.one_more(limit, now) for count, limit in zip(_read(attempt.keys, now), _LIMITS, strict=True)
     ]
     reached = [
-        count.failures >= limit.free and not timedelta(0) <= now - count.told < TOLD_AGAIN_AFTER
+        count.reaches(limit) and abs(now - count.told) >= TOLD_AGAIN_AFTER
         for count, limit in zip(counts, _LIMITS, strict=True)
     ]
     counts = [
@@ -153,7 +157,7 @@ class _Shared:
     def ask(self, what: Callable[[Any], Any], now: datetime) -> Any:
         """The answer, or None if the cache is away."""
         was_away = self.failed
-        if was_away and timedelta(0) <= now - was_away < AWAY_FOR:
+        if was_away and abs(now - was_away) < AWAY_FOR:
             return None
         if was_away:
             self.failed = now

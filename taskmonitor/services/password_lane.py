@@ -29,16 +29,19 @@ class PasswordLane:
     @contextmanager
     def turn(self, network: str, is_known: Callable[[], bool]) -> Iterator[None]:
         """This thread alone checks a password, once it is its turn; TooManyAttempts if the lane is full."""
-        stranger, known = (network, False), (network, True)
-        if self._enter(stranger):
-            place = stranger
-        elif is_known() and self._enter(known):
-            place = known
-        else:
-            raise TooManyAttempts(FULL)
+        with self.place(network, is_known), self._hashing:
+            yield
+
+    @contextmanager
+    def place(self, network: str, is_known: Callable[[], bool]) -> Iterator[None]:
+        """A place in the lane, where the turn may be waited for."""
+        place = (network, False)
+        if not self._enter(place):
+            place = (network, True)
+            if not (is_known() and self._enter(place)):
+                raise TooManyAttempts(FULL)
         try:
-            with self._hashing:
-                yield
+            yield
         finally:
             with self._entering:
                 self._inside.remove(place)
