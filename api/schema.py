@@ -156,7 +156,7 @@ FAULTS = {
     409: "It does not fit the present state.",
     413: "The body is too large.",
     415: "The body is of a type that is not read here.",
-    429: "Too many logins have failed; wait as `Retry-After` says.",
+    429: "Too many logins have failed, or are tried at once; wait as `Retry-After` says.",
     503: "The database does not answer; nothing was stored.",
 }
 OF_POSTS = (403, 409, 413, 415)

@@ -5,7 +5,7 @@ from html import unescape
 
 from taskmonitor.models import ROLE_RIGHTS, AccessToken
 from taskmonitor.selectors import state
-from taskmonitor.services import login
+from taskmonitor.services import login, login_limits, password_lane
 from tests.docs.snippets import ROOT
 
 PROSE = (ROOT / "docs/admins.md").read_text()
@@ -38,8 +38,11 @@ def test_the_keys_are_told_as_the_page_shows_them() -> None:
     assert sorted(told) == sorted(shown)
 
 
-def test_how_many_wrong_passwords_are_too_many_is_told() -> None:
-    assert (
-        f"({login.MOST_OF_NAME} a minute from one address, or\n{login.MOST_OF_ADDRESS} of all names)" in PROSE
-    )
-    assert login.WINDOW.total_seconds() == 60
+def test_how_wrong_passwords_are_slowed_down_is_told() -> None:
+    limits = (login_limits.OF_BOTH, login_limits.OF_NAME, login_limits.OF_ADDRESS)
+    told = [(after, wait) for _, after, wait in rows("failures of")]
+    assert told == [(str(one.free), f"{one.longest.seconds} s") for one in limits]
+    assert f"used within {login.REMEMBERED_FOR.seconds // 60} minutes" in PROSE
+    assert f"logged in within {login.KNOWN_FOR.days} days" in PROSE
+    assert f"{login.MOST_NETWORKS} such\n" in PROSE
+    assert f"try again in {password_lane.FULL.seconds} seconds" in PROSE
