@@ -161,6 +161,11 @@ class UserAccessAdmin(AuditedAdmin, Users):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and _is_below(request, obj)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Whoever may delete a user may delete what goes along: tokens and the like, which have no such page of their own."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, needed & {self.opts.verbose_name}, protected
+
     def user_change_password(
         self,
         request: HttpRequest,

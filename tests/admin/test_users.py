@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from taskmonitor.models import AuditEntry, Job, Right, Role
+from taskmonitor.models import AccessToken, AuditEntry, IdempotencyRecord, Job, Right, Role
 from taskmonitor.selectors import access
 from tests.admin.conftest import ALL_OF_AN_ADMIN
-from tests.factories import PASSWORD, make_role, make_user
+from tests.factories import NOW, PASSWORD, make_actor, make_job, make_role, make_user
 
 USERS = reverse("admin:auth_user_changelist")
 
@@ -245,3 +246,37 @@ def test_only_the_staff_comes_in(plugin: User) -> None:
     client.force_login(plugin)
     assert act(client, "grant_external_tasks", plugin).redirect_chain[0][0].startswith("/admin/login/")
     assert not access.actor(plugin).may(Right.INJECT)
+
+
+@pytest.mark.parametrize("by", ["page", "action"])
+def test_who_may_delete_users_deletes_all_that_is_only_theirs_along(
+    clerk: Callable[..., Client], plugin: User, by: str
+) -> None:
+    visitor = clerk("view_user", "delete_user")
+    AccessToken.objects.create(digest="1", user=plugin, created=NOW)  # a login of an oVirt client
+    AccessToken.objects.create(digest="2", user=plugin, name="nightly", created=NOW)
+    IdempotencyRecord.objects.create(user=plugin, key="once", fingerprint="", created=NOW)
+    LogEntry.objects.create(user=plugin, action_flag=CHANGE, object_repr="something")
+    job = make_job(make_actor(plugin))
+    if by == "page":
+        visitor.post(reverse("admin:auth_user_delete", args=[plugin.pk]), {"post": "yes"})
+    else:
+        act(visitor, "delete_selected", plugin, post="yes")
+    assert not User.objects.filter(pk=plugin.pk).exists()
+    assert not AccessToken.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
+    assert not LogEntry.objects.filter(user_id=plugin.pk).exists()
+    job.refresh_from_db()
+    assert job.owner is None
+    assert ("clerk", "deleted", "backup", "") in audited()
+
+
+def test_who_may_not_delete_users_deletes_none(clerk: Callable[..., Client], plugin: User) -> None:
+    visitor = clerk("view_user", "change_user")
+    answer = visitor.post(reverse("admin:auth_user_delete", args=[plugin.pk]), {"post": "yes"})
+    assert answer.status_code == 403
+    superuser = make_user("boss", is_superuser=True)
+    deleting = User.objects.get(username="clerk")
+    deleting.user_permissions.add(Permission.objects.get(codename="delete_user"))
+    act(visitor, "delete_selected", superuser, post="yes")
+    assert User.objects.filter(pk__in=[plugin.pk, superuser.pk]).count() == 2
