@@ -18,8 +18,11 @@ from django_q.cluster import Sentinel
 from django_q.worker import worker
 
 from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
+from taskmonitor.services.site import HELD, is_released
 
 logger = logging.getLogger(__name__)
+
+LOOK = 1.0  # seconds between looks whether a restored database was released
 
 
 def run_cluster() -> None:
@@ -27,12 +30,34 @@ def run_cluster() -> None:
 
     django-q2's own Cluster stops its sentinel through a lock, and hangs if the sentinel was killed meanwhile.
     """
-    _recover()
     stop = Stop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the sentinel does, which also takes the other one
+    signal.signal(signal.SIGTERM, stop.on_signal)
+    if not _wait_for_release(stop):
+        return
+    _recover()
     sentinel = StrictSentinel(stop, Event(), uuid4(), start=False)
     signal.signal(signal.SIGTERM, stop.on_signal)
     os.register_at_fork(after_in_child=_leave_stopping_to_the_sentinel)
     sentinel.start()
+
+
+def _wait_for_release(stop: "Stop") -> bool:
+    """Do nothing while the database is a restored one that is not released; False if it is to stop first."""
+    said = False
+    while not stop.is_set():
+        try:
+            if is_released():
+                return True
+            if not said:
+                logger.warning("The workers wait. %s", HELD)
+                said = True
+        except Error as error:
+            logger.warning("The database cannot be asked whether workers may work: %s", str(error).strip())
+        finally:
+            connections.close_all()
+        stop.wait(LOOK)
+    return False
 
 
 def _recover() -> None:

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -9,6 +10,8 @@ class TaskMonitorConfig(AppConfig):
 
     def ready(self) -> None:
         from taskmonitor import sqlite_planner, text_index
+        from taskmonitor.serving.versions import refuse_newer
 
+        connection_created.connect(refuse_newer, dispatch_uid="taskmonitor.serving.versions")
         post_migrate.connect(text_index.build, sender=self, dispatch_uid="taskmonitor.text_index")
         post_migrate.connect(sqlite_planner.tell, sender=self, dispatch_uid="taskmonitor.sqlite_planner")

@@ -13,6 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmonitor.settings")
 django.setup(set_prefix=False)
 
 from taskmonitor.serving.handler import Handler  # noqa: E402 - it needs what setup loads
+from taskmonitor.serving.prepare import join_site  # noqa: E402
+from taskmonitor.serving.versions import Unfit  # noqa: E402
 
 
 class Application:
@@ -34,6 +36,11 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        try:
+            await asyncio.to_thread(join_site)
+        except Unfit as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error).strip()})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self.handler.stop)

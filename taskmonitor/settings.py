@@ -9,7 +9,9 @@ from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
-from django.core.management.utils import get_random_secret_key
+
+from taskmonitor.secret_key import kept_key, refuse_weak_key
+from taskmonitor.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -50,26 +52,11 @@ if not os.access(DATA, os.W_OK | os.X_OK):
     raise SystemExit(f"The data folder {DATA} is not writable (TASKMONITOR_DATA)")
 
 
-def secret_key() -> str:
-    """SECRET_KEY, or else the key kept beside the data, made at the first start."""
-    given: str = env.str("SECRET_KEY", default="")
-    if given:
-        return given
-    path = DATA / "secret_key"
-    if not path.exists():
-        made = DATA / f"secret_key.{get_random_secret_key()[:8].encode().hex()}"
-        made.touch(mode=0o600)
-        made.write_text(get_random_secret_key())
-        try:
-            path.hardlink_to(made)  # of two first starts at once, one key wins
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return path.read_text()
-
-
-SECRET_KEY = secret_key()
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if SECRET_KEY:
+    refuse_weak_key(SECRET_KEY)
+else:
+    SECRET_KEY = kept_key(DATA / "secret_key")
 DEBUG = env.switch("DEBUG")
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.number("PORT", default=8000, most=65_535)
@@ -318,7 +305,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,  # `accept` is the parameter that stands for the header
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Task Monitor", "VERSION": "0.1.0"}
+SPECTACULAR_SETTINGS = {"TITLE": "Task Monitor", "VERSION": VERSION}
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 if LOG_LEVEL not in logging.getLevelNamesMapping():

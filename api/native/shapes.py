@@ -341,7 +341,15 @@ SCHEMAS: dict[str, Schema] = {
         "api",
         {
             "link": several(LINK),
-            "product_info": thing("product_info", {"name": TEXT, "vendor": TEXT, "version": ref("Version")}),
+            "product_info": thing(
+                "product_info",
+                {
+                    "name": TEXT,
+                    "vendor": TEXT,
+                    "version": ref("Version"),
+                    "release": said("The version of Task Monitor; not in oVirt's dialects.", TEXT),
+                },
+            ),
             "summary": thing(
                 "summary", {"jobs": thing("jobs", {"total": said("Counted up to 10 000.", WHOLE)})}
             ),

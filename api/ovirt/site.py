@@ -12,8 +12,9 @@ from taskmonitor.errors import NotFound
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import Job, Right, StepType
 from taskmonitor.selectors import jobs as selected
+from taskmonitor.version import VERSION
 
-VERSION = {"major": 4, "minor": 5, "build": 0, "revision": 0}  # of the oVirt API that is spoken
+SPOKEN = {"major": 4, "minor": 5, "build": 0, "revision": 0}  # of the oVirt API that is spoken
 
 
 class Root(OvirtView):
@@ -32,6 +33,7 @@ class Root(OvirtView):
                         "name": "Task Monitor",
                         "vendor": "Task Monitor",
                         "version": self.version(),
+                        **({} if self.as_engine else {"release": VERSION}),
                     },
                     "summary": {"jobs": {"total": self.seen()}},
                     "time": self.now,
@@ -50,8 +52,8 @@ class Root(OvirtView):
 
     def version(self) -> Members:
         if self.wire.dialect == "v3":
-            return {f"@{name}": number for name, number in VERSION.items()}
-        return {**VERSION, "full_version": ".".join(str(number) for number in VERSION.values())}
+            return {f"@{name}": number for name, number in SPOKEN.items()}
+        return {**SPOKEN, "full_version": ".".join(str(number) for number in SPOKEN.values())}
 
 
 class Capabilities(OvirtView):
@@ -61,8 +63,8 @@ class Capabilities(OvirtView):
         """The version, the values of types and statuses, and the commands that can be run."""
         spelled = str if not self.as_engine else str.lower
         version: Members = {
-            "@major": VERSION["major"],
-            "@minor": VERSION["minor"],
+            "@major": SPOKEN["major"],
+            "@minor": SPOKEN["minor"],
             "step_types": {"step_type": [spelled(value) for value in StepType.values]},
             "job_statuses": {"job_status": [spelled(value) for value in Status.values]},
             "step_statuses": {"step_status": [spelled(value) for value in Status.values]},

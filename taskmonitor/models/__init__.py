@@ -12,6 +12,7 @@ from taskmonitor.models.entity import Entity, JobEntity
 from taskmonitor.models.event import Event, FeedHorizon, Verb
 from taskmonitor.models.idempotency import IdempotencyRecord
 from taskmonitor.models.job import Job, Step, StepType
+from taskmonitor.models.site import Site
 
 __all__ = [
     "ROLE_RIGHTS",
@@ -28,6 +29,7 @@ __all__ = [
     "LoginNetwork",
     "Right",
     "Role",
+    "Site",
     "Step",
     "StepType",
     "Verb",

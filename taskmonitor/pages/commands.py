@@ -23,6 +23,7 @@ from taskmonitor.models import Actor, Right
 from taskmonitor.pages.doors import fragment, page
 from taskmonitor.selectors.jobs import Cursor
 from taskmonitor.selectors.state import FAILED, FINISHED, RUNNING, UNKNOWN, State
+from taskmonitor.services.site import is_released
 
 SIZE = 50
 MEMBERS = 200  # commands of a hierarchy that are shown
@@ -147,7 +148,7 @@ def _listing(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
         "filters": filters,
         "query": filters.query(),
         "choices": [(value, words) for value, (words, _) in SHOWN.items()],
-        "stalled": selectors.is_stalled(now),
+        **_workers(now),
         "now": now,
         "first": not after,
     }
@@ -189,9 +190,14 @@ def _facts(row: CommandEntity, actor: Actor, now: datetime) -> dict[str, Any]:
         "has_trace": bool(row.trace),
         "held": row.held(now),
         "live": row.status not in OVER,
-        "stalled": selectors.is_stalled(now),
+        **_workers(now),
         "now": now,
     }
+
+
+def _workers(now: datetime) -> dict[str, bool]:
+    """Why commands may not get on."""
+    return {"waits_for_release": not is_released(), "stalled": selectors.is_stalled(now)}
 
 
 def _operations(row: CommandEntity, members: list[Row]) -> list[tuple[str, str, str]]:

@@ -1,19 +1,27 @@
 """What must be true of the database before anything is served from it."""
 
+import logging
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
+from django.db import Error, connection
 
-PREPARING = 0x7A5D  # the advisory lock of whoever prepares the database
+from taskmonitor.services.site import note_version
+from taskmonitor.serving.turns import alone, note_running
+from taskmonitor.serving.versions import Unfit, applied_migrations, known_migrations, refuse_unprepared
+
+logger = logging.getLogger(__name__)
+
+_prepared = False  # by this process, or the one that it was forked from
+
+
+class NameTaken(Exception):
+    """The first superuser cannot be made; says what to do."""
 
 
 @dataclass(frozen=True)
@@ -25,42 +33,62 @@ class Superuser:
 
 
 def prepare_database() -> Superuser | None:
-    """Bring the schema up to date and make the first superuser; the answer is one with a made-up password."""
-    with _alone():
-        if not _migrations_on_disk() <= set(MigrationRecorder(connection).applied_migrations()):
+    """Bring the schema up to date and make the first superuser; the answer is one with a made-up password.
+
+    From here on until its end this process counts as one of a running site.
+
+    Unfit for a database of a newer version, NameTaken if an ordinary user has the superuser's name.
+    """
+    global _prepared
+    with alone():
+        if connection.vendor == "sqlite":
+            _make_private(Path(connection.settings_dict["NAME"]))
+        if known_migrations() - applied_migrations(connection):
             call_command("migrate", interactive=False, verbosity=0)
         call_command("createcachetable", verbosity=0)  # if the cache is in the database, and is not there yet
+        note_version()
+        note_running()
+        _prepared = True
         if not User.objects.filter(is_superuser=True).exists():
             return _make_superuser()
     return None
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hosts that start together on one PostgreSQL server take turns; SQLite's writers do that anyway."""
-    if connection.vendor != "postgresql":
-        yield
+def join_site() -> None:
+    """What a web server does first: Unfit if the database is not this version's. Under `up` all is done already.
+
+    If the database does not answer it serves all the same, and says so to each request.
+    """
+    if _prepared:
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [PREPARING])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [PREPARING])
+    try:
+        with alone():
+            refuse_unprepared(connection)
+            note_running()
+    except Unfit:
+        raise
+    except Error as error:
+        logger.warning("The database cannot be asked whether it is prepared: %s", str(error).strip())
+    finally:
+        connection.close()
 
 
-def _migrations_on_disk() -> set[tuple[str, str]]:
-    """Label and name of each, by their files: to import them takes longer than all the rest of a start."""
-    return {
-        (app.label, file.stem)
-        for app in apps.get_app_configs()
-        for file in Path(app.path, "migrations").glob("[!_]*.py")
-    }
+def _make_private(database: Path) -> None:
+    """Let nobody else read SQLite's file; those that it makes beside it get the same mode."""
+    database.touch(mode=0o600)
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{database}{end}").chmod(0o600)
 
 
 def _make_superuser() -> Superuser | None:
     name = os.environ.get("DJANGO_SUPERUSER_USERNAME") or "admin"
     given = os.environ.get("DJANGO_SUPERUSER_PASSWORD")
     password = given or secrets.token_urlsafe(12)
+    if User.objects.filter(username=name).exists():
+        raise NameTaken(
+            f"There is no superuser, and the name of the one to be made, {name}, is an ordinary user's."
+            " Set DJANGO_SUPERUSER_USERNAME to another name."
+        )
     User.objects.create_superuser(name, password=password)
     return None if given else Superuser(name, password)

@@ -8,8 +8,15 @@ from django.utils.safestring import SafeString
 
 from taskmonitor.lifecycle import Lifecycle
 from taskmonitor.selectors.state import State
+from taskmonitor.version import VERSION
 
 register = template.Library()
+
+
+@register.simple_tag
+def version() -> str:
+    """Which Task Monitor this is."""
+    return VERSION
 
 
 @register.simple_tag

@@ -1,15 +1,19 @@
 """How `manage.py up` starts, or says why it does not."""
 
+import os
 import re
 import socket
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.live import STOP_TIMEOUT, Site, own_database, running_site, start, wait_for_address
+from tests.live import ROOT, STOP_TIMEOUT, Site, own_database, running_site, start, wait_for_address
 from tests.processes.eyes import descendants, eventually
-from tests.processes.http import ask
+from tests.processes.http import add_job, ask
+from tests.processes.manage import new_place
 
 
 def test_a_first_start_makes_a_superuser_and_shows_the_password_once(tmp_path: Path) -> None:
@@ -98,6 +102,8 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         ("DATABASE_URL", "secret"),
         ("DATABASE_URL", "postgres://u:secret@db:port/x"),
         ("DATABASE_URL", "postgres://u:secret@db"),
+        ("SECRET_KEY", "secret"),
+        ("SECRET_KEY", "se" * 40),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
@@ -112,3 +118,100 @@ def test_an_unreachable_database_is_named(tmp_path: Path) -> None:
     said = refused(start(tmp_path, DATABASE_URL=f"postgres://nobody@127.0.0.1:{port}/none"), tmp_path)
     assert "The database cannot be used" in said
     assert "refused" in said
+
+
+def test_first_starts_on_one_folder_take_turns(tmp_path: Path) -> None:
+    with own_database() as database:
+        processes = [
+            start(tmp_path / name, **database, TASKMONITOR_DATA=str(tmp_path / "data")) for name in "abc"
+        ]
+        try:
+            for name, process in zip("abc", processes, strict=True):
+                assert wait_for_address(tmp_path / name, process)
+        finally:
+            for process in processes:
+                process.terminate()
+            ends = [process.wait(STOP_TIMEOUT + 5) for process in processes]
+    assert ends == [0, 0, 0]
+    assert sum("Superuser" in (tmp_path / name / "up.out").read_text() for name in "abc") == 1
+
+
+def test_nobody_else_can_read_what_is_stored(tmp_path: Path) -> None:
+    if os.environ.get("DATABASE_URL"):
+        pytest.skip("PostgreSQL keeps its files itself.")
+    stored = {"taskmonitor.sqlite3", "taskmonitor.sqlite3-wal", "taskmonitor.sqlite3-shm", "secret_key"}
+    for _ in range(2):
+        with running_site(tmp_path / "data") as site:
+            add_job(site)
+            modes = {file.name: file.stat().st_mode & 0o777 for file in site.data.iterdir()}
+            assert {modes.get(name) for name in stored} == {0o600}
+        (tmp_path / "data" / "taskmonitor.sqlite3").chmod(0o644)  # as older versions made it
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda key: key.write_text(""), "is empty or cut off"),
+        (lambda key: key.write_text("x" * 49), "is empty or cut off"),
+        (lambda key: key.write_bytes(b"\xff" * 50), "cannot be read"),
+        (lambda key: (key.unlink(), key.mkdir()), "cannot be read"),
+        (lambda key: key.chmod(0o644), "is open to every user"),
+        (lambda key: os.chown(key, 12345, -1), "belongs to another user"),
+    ],
+    ids=["empty", "short", "no text", "a folder", "readable", "foreign"],
+)
+def test_a_secret_key_that_cannot_be_right_ends_the_start(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    with new_place(tmp_path) as place:
+        place.done("check")
+        key = tmp_path / "secret_key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        try:
+            spoil(key)
+        except PermissionError:
+            pytest.skip("Only root can give a file away.")
+        said = refused(start(tmp_path, **place.environment), tmp_path)
+        assert said.startswith(f"The secret key {key} {words}")
+        assert "delete it" in said
+
+
+def test_a_start_that_is_killed_leaves_no_empty_key(tmp_path: Path) -> None:
+    """It is killed at each of the first calls of the system that have to do with the key."""
+    program = (
+        "import os, sys; from pathlib import Path; import taskmonitor.secret_key as keys\n"
+        "left = int(sys.argv[1])\n"
+        "def watch(event, given):\n"
+        "    global left\n"
+        "    left -= event in ('open', 'os.mkdir', 'os.chmod', 'os.link', 'os.remove', 'os.rmdir')\n"
+        "    if left < 0: os._exit(9)\n"
+        "sys.addaudithook(watch)\n"
+        "keys.kept_key(Path(sys.argv[2]))\n"
+    )
+    key = tmp_path / "secret_key"
+    died = 0
+    for steps in range(100):
+        ended = subprocess.run([sys.executable, "-c", program, str(steps), str(key)], cwd=ROOT).returncode
+        died += ended == 9
+        if key.exists():
+            assert len(key.read_text()) == 50
+            assert key.stat().st_mode & 0o777 == 0o600
+        if not ended:
+            break
+        key.unlink(missing_ok=True)
+    assert died > 3
+
+
+ORDINARY = "from django.contrib.auth.models import User; User.objects.create_user('ruth', password='p')"
+
+
+def test_a_first_superuser_whose_name_is_taken_is_named(tmp_path: Path) -> None:
+    with new_place(tmp_path) as place:
+        place.done("migrate", "-v", "0")
+        place.python(ORDINARY)
+        named = {**place.environment, "DJANGO_SUPERUSER_USERNAME": "ruth"}
+        said = refused(start(tmp_path, **named), tmp_path)
+        assert "ruth" in said
+        assert "Set DJANGO_SUPERUSER_USERNAME to another name" in said
+        with running_site(tmp_path, **{**named, "DJANGO_SUPERUSER_USERNAME": "ruth2"}) as site:
+            assert ask(site, "GET", "/api/jobs").status == 200

@@ -1,5 +1,6 @@
 """manage.py up: everything that one site needs, in the foreground."""
 
+import logging
 import socket
 import sys
 from argparse import ArgumentParser
@@ -7,12 +8,17 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connections
+from django.db import Error, connection, connections
 
 from coordinator.cluster import run_cluster
-from taskmonitor.serving.prepare import prepare_database
+from taskmonitor.services.site import HELD, is_released
+from taskmonitor.serving.prepare import NameTaken, prepare_database
 from taskmonitor.serving.server import bind, serve
 from taskmonitor.serving.supervisor import Service, supervise
+from taskmonitor.serving.versions import Unfit
+from taskmonitor.version import VERSION
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -30,6 +36,7 @@ class Command(BaseCommand):
         if only != "web":
             services.append(Service("cluster", run_cluster))
         self._prepare()
+        logger.info("Task Monitor %s starts, on %s", VERSION, connection.vendor)
         sys.exit(0 if supervise(services) else 1)
 
     def _listen(self) -> socket.socket:
@@ -41,12 +48,18 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         try:
-            made = prepare_database()
-        except Error as error:
+            made, released = prepare_database(), is_released()
+        except Unfit:
+            raise
+        except NameTaken as error:
+            raise CommandError(str(error)) from None
+        except (Error, OSError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"The database cannot be used: {reason}") from None
         finally:
             connections.close_all()
         if made:
             self.stdout.write(f"Superuser {made.name} made, password {made.password} (shown only now)")
-            self.stdout.flush()
+        if not released:
+            self.stdout.write(HELD)
+        self.stdout.flush()

@@ -1,0 +1,46 @@
+"""What holds for the site as a whole: which version prepared its database, and whether its workers may work.
+
+A restored database has the commands that were active when the backup was taken, and the site that it was taken
+from may have gone on with them. So its workers do nothing until an operator releases it: no command is carried
+on, no job called UNKNOWN, nothing cleared or deleted.
+"""
+
+from datetime import datetime
+
+from taskmonitor.models import Actor, Site
+from taskmonitor.services.access import audit
+from taskmonitor.services.transaction import writing
+from taskmonitor.version import VERSION
+
+HELD = "This database was restored from a backup: nothing in it is carried on until it is released (manage.py resume --all)."
+
+
+def is_released() -> bool:
+    """Whether workers may work on what is in the database."""
+    return Site.objects.filter(released_at__isnull=False).exists()
+
+
+def release(*, actor: Actor, now: datetime) -> bool:
+    """Let the workers work; whether they did not until now."""
+    with writing():
+        if is_released():
+            return False
+        Site.objects.update_or_create(pk=Site.ONLY, defaults={"released_at": now})
+        audit(verb="released", subject="restored database", detail="", actor=actor, now=now)
+    return True
+
+
+def hold(*, actor: Actor, now: datetime) -> bool:
+    """Have the workers of a stopped site wait for a release when it starts; whether they need not until now."""
+    with writing():
+        held = Site.objects.filter(released_at__isnull=False).update(released_at=None)
+        if held:
+            audit(verb="held", subject="database", detail="", actor=actor, now=now)
+    return bool(held)
+
+
+def note_version() -> None:
+    """Have the database remember that this version prepared it."""
+    with writing():
+        if not Site.objects.filter(pk=Site.ONLY, version=VERSION).exists():
+            Site.objects.update_or_create(pk=Site.ONLY, defaults={"version": VERSION})
