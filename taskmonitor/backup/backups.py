@@ -80,5 +80,5 @@ def _is_sqlite() -> bool:
 
 
 def _file() -> Path:
-    """SQLite's file."""
-    return Path(connection.settings_dict["NAME"])
+    """SQLite's file, where it really is."""
+    return Path(connection.settings_dict["NAME"]).resolve()

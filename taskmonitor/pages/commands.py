@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -195,9 +196,9 @@ def _facts(row: CommandEntity, actor: Actor, now: datetime) -> dict[str, Any]:
     }
 
 
-def _workers(now: datetime) -> dict[str, bool]:
-    """Why commands may not get on."""
-    return {"waits_for_release": not is_released(), "stalled": selectors.is_stalled(now)}
+def _workers(now: datetime) -> dict[str, Callable[[], bool]]:
+    """Why commands may not get on; asked by templates that say so."""
+    return {"released": is_released, "stalled": partial(selectors.is_stalled, now)}
 
 
 def _operations(row: CommandEntity, members: list[Row]) -> list[tuple[str, str, str]]:

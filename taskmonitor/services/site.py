@@ -12,7 +12,10 @@ from taskmonitor.services.access import audit
 from taskmonitor.services.transaction import writing
 from taskmonitor.version import VERSION
 
-HELD = "This database was restored from a backup: nothing in it is carried on until it is released (manage.py resume --all)."
+HELD = (
+    "This database was restored or copied, and is not released: nothing in it is carried on until an operator"
+    " says `manage.py resume --all`."
+)
 
 
 def is_released() -> bool:

@@ -88,7 +88,7 @@ def _make_superuser() -> Superuser | None:
     if User.objects.filter(username=name).exists():
         raise NameTaken(
             f"There is no superuser, and the name of the one to be made, {name}, is an ordinary user's."
-            " Set DJANGO_SUPERUSER_USERNAME to another name."
+            f" Set DJANGO_SUPERUSER_USERNAME to another name; who has that can make {name} one, in Administration."
         )
     User.objects.create_superuser(name, password=password)
     return None if given else Superuser(name, password)

@@ -330,8 +330,8 @@ def test_a_restored_site_carries_nothing_on_until_it_is_released(tmp_path: Path,
     target.python(STALE)
     environment = {**target.environment, "PYTHONPATH": python_path, "FAULTS_EFFECTS": str(restored_effects)}
     with running_site(target.data, **environment) as restored:
-        eventually(lambda: "This database was restored from a backup" in restored.log)
-        assert "This database was restored from a backup" in restored.output
+        eventually(lambda: "This database was restored or copied" in restored.log)
+        assert "This database was restored or copied" in restored.output
         time.sleep(3)  # longer than until the next poll, and than the job's heartbeat limit
         assert not restored_effects.exists()
         page = ask(restored, "GET", "/commands/", b"", log_in(restored)).content.decode()  # type: ignore[attr-defined]

@@ -213,5 +213,7 @@ def test_a_first_superuser_whose_name_is_taken_is_named(tmp_path: Path) -> None:
         said = refused(start(tmp_path, **named), tmp_path)
         assert "ruth" in said
         assert "Set DJANGO_SUPERUSER_USERNAME to another name" in said
+        asked = ("createsuperuser", "--noinput", "--username", "ruth", "--email", "ruth@example.org")
+        assert "already taken" in place.refused(*asked)
         with running_site(tmp_path, **{**named, "DJANGO_SUPERUSER_USERNAME": "ruth2"}) as site:
             assert ask(site, "GET", "/api/jobs").status == 200
