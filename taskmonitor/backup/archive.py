@@ -17,7 +17,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 FORMAT = "Task Monitor backup 1"
-OURS = {"auth_user", "command_entities", "django_migrations", "taskmonitor_job", "taskmonitor_site"}
+OURS = {"auth_user", "command_entities", "django_migrations", "taskmonitor_job", "taskmonitor_sitestate"}
 
 
 class Refused(Exception):

@@ -11,7 +11,7 @@ from django.db import connection
 from taskmonitor.backup import archive, postgresql, sqlite
 from taskmonitor.backup.archive import Contents, Label, Refused
 from taskmonitor.files import new_file
-from taskmonitor.models import Site
+from taskmonitor.models import SiteState
 from taskmonitor.serving.turns import alone, refuse_while_running
 from taskmonitor.serving.versions import known_migrations, newer
 
@@ -28,7 +28,7 @@ def back_up(path: Path) -> Label:
         else:
             postgresql.dump(dumped)
         contents = _contents(dumped)
-        version = Site.objects.values_list("version", flat=True).first() or ""
+        version = SiteState.objects.values_list("version", flat=True).first() or ""
         label = Label(connection.vendor, version, contents)
         archive.write(place, dumped, label)
     return label

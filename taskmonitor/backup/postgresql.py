@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
 from taskmonitor.backup.archive import Contents, Refused
-from taskmonitor.models import Site
+from taskmonitor.models import SiteState
 
 _TABLE = re.compile(rb'CREATE TABLE [\w"]+\.(\w+) \(\n')
 _COPY = re.compile(rb'COPY [\w"]+\.(\w+) \((.*)\) FROM stdin;\n')
@@ -24,7 +24,7 @@ _END = b"\\.\n"
 
 def dump(into: Path) -> None:
     """Dump the database as it is at one moment, but for the row that says that its workers may work."""
-    without = f"--exclude-table-data=*.{Site._meta.db_table}"
+    without = f"--exclude-table-data=*.{SiteState._meta.db_table}"
     _run("pg_dump", "--format=custom", "--compress=0", without, f"--file={into}", f"--dbname={_address()}")
 
 
@@ -45,7 +45,7 @@ def load(dump: Path, *, version: str) -> None:
     plainly = ("--no-owner", "--no-privileges", "--no-comments")
     at_once = ("--single-transaction", "--exit-on-error")
     _run("pg_restore", *at_once, *plainly, f"--dbname={_address()}", str(dump))
-    Site.objects.create(version=version)
+    SiteState.objects.create(version=version)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # for some minutes its plans would be those of empty tables
 

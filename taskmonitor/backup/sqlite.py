@@ -13,7 +13,7 @@ TABLES = """
     SELECT name FROM sqlite_schema
     WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL%'
 """
-REMOVE_SITE = "DELETE FROM taskmonitor_site"
+REMOVE_SITE = "DELETE FROM taskmonitor_sitestate"
 
 
 def dump(database: Path, into: Path) -> None:
@@ -64,7 +64,7 @@ def load(dump: Path, database: Path, *, version: str, now: datetime) -> Path | N
     """
     with closing(sqlite3.connect(dump)) as copy, copy:
         copy.execute(REMOVE_SITE)
-        copy.execute("INSERT INTO taskmonitor_site (id, version) VALUES (1, ?)", [version])
+        copy.execute("INSERT INTO taskmonitor_sitestate (id, version) VALUES (1, ?)", [version])
     dump.chmod(0o600)
     to_disk(dump)
     aside = None if is_empty(database) else _set_aside(database, now)

@@ -4,7 +4,7 @@ from django.db.models.functions import Now
 
 def release(apps, schema_editor):
     """A new database, and one that was in use before, is not a copy."""
-    apps.get_model("taskmonitor", "Site").objects.create(id=1, version="", released_at=Now())
+    apps.get_model("taskmonitor", "SiteState").objects.create(id=1, version="", released_at=Now())
 
 
 class Migration(migrations.Migration):
@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Site",
+            name="SiteState",
             fields=[
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 (

@@ -12,7 +12,7 @@ from taskmonitor.models.entity import Entity, JobEntity
 from taskmonitor.models.event import Event, FeedHorizon, Verb
 from taskmonitor.models.idempotency import IdempotencyRecord
 from taskmonitor.models.job import Job, Step, StepType
-from taskmonitor.models.site import Site
+from taskmonitor.models.site import SiteState
 
 __all__ = [
     "ROLE_RIGHTS",
@@ -29,7 +29,7 @@ __all__ = [
     "LoginNetwork",
     "Right",
     "Role",
-    "Site",
+    "SiteState",
     "Step",
     "StepType",
     "Verb",

@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class Site(models.Model):
+class SiteState(models.Model):
     """The one row about the site. A backup leaves it out, so that what is restored has to be released anew.
 
     Without the row, or without `released_at`, the database is a copy of which nobody has said yet that its

@@ -7,7 +7,7 @@ on, no job called UNKNOWN, nothing cleared or deleted.
 
 from datetime import datetime
 
-from taskmonitor.models import Actor, Site
+from taskmonitor.models import Actor, SiteState
 from taskmonitor.services.access import audit
 from taskmonitor.services.transaction import writing
 from taskmonitor.version import VERSION
@@ -20,7 +20,7 @@ HELD = (
 
 def is_released() -> bool:
     """Whether workers may work on what is in the database."""
-    return Site.objects.filter(released_at__isnull=False).exists()
+    return SiteState.objects.filter(released_at__isnull=False).exists()
 
 
 def release(*, actor: Actor, now: datetime) -> bool:
@@ -28,7 +28,7 @@ def release(*, actor: Actor, now: datetime) -> bool:
     with writing():
         if is_released():
             return False
-        Site.objects.update_or_create(pk=Site.ONLY, defaults={"released_at": now})
+        SiteState.objects.update_or_create(pk=SiteState.ONLY, defaults={"released_at": now})
         audit(verb="released", subject="restored database", detail="", actor=actor, now=now)
     return True
 
@@ -36,7 +36,7 @@ def release(*, actor: Actor, now: datetime) -> bool:
 def hold(*, actor: Actor, now: datetime) -> bool:
     """Have the workers of a stopped site wait for a release when it starts; whether they need not until now."""
     with writing():
-        held = Site.objects.filter(released_at__isnull=False).update(released_at=None)
+        held = SiteState.objects.filter(released_at__isnull=False).update(released_at=None)
         if held:
             audit(verb="held", subject="database", detail="", actor=actor, now=now)
     return bool(held)
@@ -45,5 +45,5 @@ def hold(*, actor: Actor, now: datetime) -> bool:
 def note_version() -> None:
     """Have the database remember that this version prepared it."""
     with writing():
-        if not Site.objects.filter(pk=Site.ONLY, version=VERSION).exists():
-            Site.objects.update_or_create(pk=Site.ONLY, defaults={"version": VERSION})
+        if not SiteState.objects.filter(pk=SiteState.ONLY, version=VERSION).exists():
+            SiteState.objects.update_or_create(pk=SiteState.ONLY, defaults={"version": VERSION})

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 
-from taskmonitor.models import Site
+from taskmonitor.models import SiteState
 from taskmonitor.version import VERSION
 
 Migration = tuple[str, str]  # label of the app, and name
@@ -64,6 +64,6 @@ def refuse_unprepared(connection: Any) -> None:
 def _prepared_by() -> str:
     """The version that last prepared the database, if it can still be read."""
     try:
-        return Site.objects.values_list("version", flat=True).first() or ""
+        return SiteState.objects.values_list("version", flat=True).first() or ""
     except DatabaseError:
         return ""

@@ -14,7 +14,7 @@ from coordinator.command import Context
 from coordinator.executor import execute_async
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.testing import Worker
-from taskmonitor.models import AuditEntry, Job, Right, Role, Site
+from taskmonitor.models import AuditEntry, Job, Right, Role, SiteState
 from tests.coordinator.commands import Family, Plain, Polled, Series
 from tests.coordinator.test_secrets import LogIn
 from tests.factories import make_actor, make_user
@@ -231,10 +231,10 @@ def test_a_banner_says_that_a_restored_database_is_not_released(viewer: Client, 
     CommandEntity.objects.update(due_at=timezone.now() - LATER)
     for page in "/commands/", f"/commands/{command}/", f"/commands/{command}/facts/":
         assert "not released" not in html(viewer, page)
-        Site.objects.update(released_at=None)
+        SiteState.objects.update(released_at=None)
         assert "not released" in html(viewer, page)
         assert "No worker looks" not in html(viewer, page)
-        Site.objects.update(released_at=timezone.now())
+        SiteState.objects.update(released_at=timezone.now())
 
 
 @pytest.mark.parametrize(("rest", "queries"), [("", 6), ("rows/", 4), ("{root}/", 7), ("{root}/facts/", 7)])

@@ -18,8 +18,8 @@ VERSION = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(
 UPGRADE = """
 from django.db.migrations.recorder import MigrationRecorder
 from django.db import connection
-from taskmonitor.models import Site
-Site.objects.update_or_create(pk=1, defaults={"version": "98.7.6"})
+from taskmonitor.models import SiteState
+SiteState.objects.update_or_create(pk=1, defaults={"version": "98.7.6"})
 MigrationRecorder(connection).record_applied("taskmonitor", "9999_future")
 """
 
@@ -107,5 +107,5 @@ def test_the_version_is_in_the_log_and_on_pages_and_in_the_api(site: Site) -> No
 
 
 def test_the_database_remembers_the_version_that_prepared_it(site: Site) -> None:
-    remembered = "from taskmonitor.models import Site; print(Site.objects.get().version)"
+    remembered = "from taskmonitor.models import SiteState; print(SiteState.objects.get().version)"
     assert site.manage("shell", "-v", "0", "-c", remembered).strip() == VERSION
