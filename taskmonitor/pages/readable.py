@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -20,12 +21,20 @@ class Readable:
         if hasattr(request, "wire"):  # ApiMiddleware has asked
             return self.get_response(request)
         if problem := refusal(request):
-            status, reason = problem
-            return HttpResponse(render_to_string("400.html", {"reason": reason}), status=status)
+            return _page(*problem)
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, error: Exception) -> None:
-        """Django's view of an address by model and key takes no notice of keys that cannot be the model's."""
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """What Django's admin takes from an address unchecked: keys of no model's, values of no column's."""
         match = request.resolver_match
-        if isinstance(error, ValidationError) and match and match.view_name == "admin:view_on_site":
+        if not match or "admin" not in match.app_names:
+            return None
+        if isinstance(error, DataError):
+            return _page(400, "The database cannot look for one of its values.")
+        if isinstance(error, ValidationError) and match.url_name == "view_on_site":
             raise Http404 from error
+        return None
+
+
+def _page(status: int, reason: str) -> HttpResponse:
+    return HttpResponse(render_to_string("400.html", {"reason": reason}), status=status)
