@@ -7,7 +7,13 @@ raise from wherever it is read first, and again from its own page about that err
 from io import BytesIO
 
 from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    BadRequest,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParserError
@@ -43,6 +49,9 @@ def refusal(request: HttpRequest, *, form: bool = True) -> tuple[int, str] | Non
             request.POST  # noqa: B018
     except RequestDataTooBig:
         problem = 413, f"The form is too large: it may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+    except (TooManyFieldsSent, TooManyFilesSent):
+        fields, files = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS, settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        problem = 400, f"The query or the form cannot be read: it may have {fields} fields and {files} files."
     except UNREADABLE as error:
         problem = 400, f"The query or the form cannot be read: {str(error)[:200]}"
     else:
