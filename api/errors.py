@@ -32,6 +32,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.Invalid: (400, "Invalid value"),
     EngineRefusal: (400, OPERATION_FAILED),
     errors.NotAllowed: (403, OPERATION_FAILED),
+    errors.NotInScope: (403, OPERATION_FAILED),
     errors.NotFound: (404, "Not found"),
     errors.LoginRefused: (401, "Unauthorized"),
     errors.TooManyAttempts: (429, "Too many attempts"),

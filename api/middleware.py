@@ -5,8 +5,7 @@ import uuid
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from api.errors import plain_fault
@@ -14,6 +13,7 @@ from api.negotiation import wants_json
 from api.wire import Wire
 from taskmonitor.errors import Invalid
 from taskmonitor.services.jobs import correlation
+from taskmonitor.serving.readable import refusal
 
 _OURS = re.compile(r"/*(?:api|ovirt-engine)(?:[/;]|\Z)")
 _API = re.compile(
@@ -49,9 +49,10 @@ class ApiMiddleware:
         return response
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
-        problem = _unread_query(request)
         path, request.matrix = _without_matrix(request.path_info)  # type: ignore[attr-defined]
         match = _API.fullmatch(path)
+        has_form = not match or request.META.get("HTTP_COOKIE", "") != ""  # a browser's may have a CSRF token
+        status, problem = refusal(request, form=has_form) or (400, "")
         version = (match["version"] or "")[1:] if match else ""
         asked = version or request.META.get("HTTP_VERSION", "").strip()
         wire = Wire(
@@ -61,30 +62,20 @@ class ApiMiddleware:
         )
         request.wire = wire  # type: ignore[attr-defined]
         if asked not in _DIALECTS:
-            problem = f"There is no version {asked[:20]}; ask for 3 or 4."
+            status, problem = 400, f"There is no version {asked[:20]}; ask for 3 or 4."
         given = request.META.get("HTTP_CORRELATION_ID") or request.GET.get("correlation_id")
         try:
             request.correlation_id = correlation(given or None)  # type: ignore[attr-defined]
         except Invalid as error:
-            problem = str(error)
+            status, problem = 400, str(error)
         if problem:
-            return plain_fault(wire, 400, problem)
+            return plain_fault(wire, status, problem)
         if match:
             request.path_info = "/api" + match["rest"].replace("/Jobs", "/jobs", 1)
         response = self.get_response(request)
         if response.status_code >= 300 and response.get("Content-Type", "").startswith("text/"):
             return _instead_of_page(request, wire, response.status_code)
         return response
-
-
-def _unread_query(request: HttpRequest) -> str:
-    """Why the query cannot be read, if so; it is then taken for empty."""
-    try:
-        request.GET  # noqa: B018 - reads it
-    except (SuspiciousOperation, LookupError) as error:
-        request.GET = QueryDict()
-        return f"The query cannot be read: {error}"
-    return ""
 
 
 def _without_matrix(path: str) -> tuple[str, dict[str, str]]:

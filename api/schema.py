@@ -151,7 +151,7 @@ SHAPES = {**SCHEMAS, "Document": {"type": "object", "description": "An OpenAPI d
 FAULTS = {
     400: "Something in the request is wrong; the fault names it.",
     401: "There are no credentials, or they are wrong.",
-    403: "The caller lacks the right to do that.",
+    403: "The caller, or the scope of the token, lacks the right to do that; the fault names the scope.",
     404: "There is no such thing, or the caller may not see it.",
     409: "It does not fit the present state.",
     413: "The body is too large.",
@@ -159,7 +159,7 @@ FAULTS = {
     429: "Too many logins have failed, or are tried at once; wait as `Retry-After` says.",
     503: "The database does not answer; nothing was stored.",
 }
-OF_POSTS = (403, 409, 413, 415)
+OF_POSTS = (409, 413, 415)
 FORMATS = ("application/xml", "application/json")
 SECURITY = {
     "token": {
@@ -167,7 +167,8 @@ SECURITY = {
         "scheme": "bearer",
         "description": (
             "A token made on the page `/tokens/`, or one that a name and a password get from "
-            "`POST /ovirt-engine/sso/oauth/token`, form encoded: `grant_type=password`, `username`, `password`."
+            "`POST /ovirt-engine/sso/oauth/token`, form encoded: `grant_type=password`, `username`, `password`. "
+            "Its scope has `read` for each GET, `inject` for jobs and steps, `control` for commands and others' jobs."
         ),
     },
     "password": {"type": "http", "scheme": "basic"},

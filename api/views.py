@@ -5,18 +5,22 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypedDict
+from urllib.parse import urlsplit
 
+from django.contrib.auth.models import User
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import resolve
 from django.utils import timezone
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.wire import Document, Members, Wire
 from api.xml import DECLARATION
-from taskmonitor.errors import Invalid
-from taskmonitor.models import Actor
+from taskmonitor.errors import Invalid, NotAllowed, NotInScope, TaskMonitorError
+from taskmonitor.models import AccessToken, Actor, Right
 from taskmonitor.selectors.access import actor
 from taskmonitor.services.idempotency import Answer, answer_once
 from taskmonitor.services.text import checked
@@ -39,11 +43,38 @@ class ApiView(APIView):
     actor: Actor
     now: datetime
     request: Any  # with what ApiMiddleware adds: wire, matrix, correlation_id
+    rights_to_post: tuple[Right, ...] = ()  # one of them is enough
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """As REST framework; and whoever may not do it learns that before anything else (oVirt: the same order)."""
         super().initial(request, *args, **kwargs)
         self.now = timezone.now()
         self.actor = actor(self.request.user, scope=self.request.auth)
+        if request.method in ("GET", "HEAD") and hasattr(self, "get"):
+            self.need_scope("read")
+        elif request.method == "POST" and hasattr(self, "post"):
+            self.need_right_to_post()
+
+    def actor_by_now(self) -> Actor | None:
+        """The caller anew, after a while, with the rights that are left; None if they are let in no more."""
+        again: Any = self.initialize_request(self.request._request)
+        try:
+            user = again.user and User.objects.filter(pk=again.user.pk, is_active=True).first()
+        except (APIException, TaskMonitorError):
+            return None
+        return actor(user, scope=again.auth) if user else None
+
+    def need_scope(self, *words: str) -> None:
+        """NotInScope if the caller came with a token whose scope has none of the words."""
+        if self.request.auth is not None and not set(words).intersection(self.request.auth.split()):
+            raise NotInScope(*words)
+
+    def need_right_to_post(self) -> None:
+        """NotInScope or NotAllowed if neither token nor roles allow what is posted here."""
+        wanted = set(self.rights_to_post)
+        self.need_scope(*(word for word, rights in AccessToken.SCOPES.items() if wanted.intersection(rights)))
+        if not any(map(self.actor.may, self.rights_to_post)):
+            raise NotAllowed(self.rights_to_post[0])
 
     def perform_authentication(self, request: Request) -> None:
         """As REST framework, with the body read before, under Django's limit; a CSRF token is looked for in it."""
@@ -65,6 +96,10 @@ class ApiView(APIView):
     def wire(self) -> Wire:
         wire: Wire = self.request.wire
         return wire
+
+    def recheck(self, **kwargs: Any) -> None:
+        """NotFound if the caller may not see, by now, what stands at the address with these keys."""
+        raise NotImplementedError
 
     def parameter(self, name: str) -> str | None:
         """The parameter from the query, or else from the path (`;name=value`)."""
@@ -167,7 +202,14 @@ def once(
             fingerprint=hashlib.sha256(told).hexdigest(),
             now=view.now,
             respond=respond,
+            recheck=lambda kept: view.recheck(**(kwargs or _keys(kept.headers["Location"], view.wire.base))),
         )
         return HttpResponse(answer.body, status=answer.status_code, headers=answer.headers)
 
     return wrapper
+
+
+def _keys(location: str, base: str) -> dict[str, Any]:
+    """The keys in the address of what was made."""
+    found = resolve("/api" + urlsplit(location).path.removeprefix(base))
+    return found.kwargs

@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
-from django_q.signals import post_execute_in_worker
+from django_q.signals import post_execute_in_worker, pre_enqueue
 from django_q.signing import SignedPackage
 
 from coordinator import nudge
@@ -27,6 +27,7 @@ from coordinator.clock import Clock
 from coordinator.lease import Claim
 from coordinator.models import CommandEntity, lease_from
 from coordinator.recovery import release_what_waits_for_the_clock
+from coordinator.schedules import UPKEEP, is_registered
 from coordinator.whoami import worker_name
 from taskmonitor.services.transaction import writing
 from taskmonitor.upkeep import stale_jobs
@@ -51,6 +52,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         self._next_upkeep = 0.0
         self._tasks_first = False
         self._clock = Clock(timezone.now())
+        pre_enqueue.connect(_store_it, dispatch_uid="coordinator.broker")
         post_execute_in_worker.connect(self.worker_is_free, weak=False, dispatch_uid="coordinator.broker")
 
     def dequeue(self) -> list[tuple[Any, str]] | None:
@@ -89,12 +91,12 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         self._free.release()
 
     def _task(self) -> tuple[Any, str] | None:
-        """One of django-q2's own tasks, if one is due; what cannot be read is dropped, for it would never be done."""
+        """One of django-q2's own tasks, if one is due; those that may not be run, or cannot be read, are dropped."""
         waiting = OrmQ.objects.filter(key=self.list_key, lock__lt=timezone.now()).order_by("lock")
         while due := waiting.first():
             if not OrmQ.objects.filter(pk=due.pk, lock=due.lock).update(lock=self.timeout(due)):
                 continue
-            if _can_be_read(due.payload):
+            if _may_be_run(due.payload):
                 return due.pk, due.payload
             due.delete()
         return None
@@ -119,7 +121,7 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         if monotonic() < self._next_upkeep or not stale_jobs(timezone.now()).exists():
             return None
         self._next_upkeep = monotonic() + BETWEEN_UPKEEPS
-        return None, _package("coordinator.schedules.run_upkeep")
+        return None, _package(UPKEEP)
 
     def _wait(self) -> None:
         """Until a hint comes, or a command is due, or for a while."""
@@ -136,13 +138,25 @@ class CommandBroker(ORM):  # type: ignore[misc]  # it has no types
         return due_at or NEVER, delay
 
 
-def _can_be_read(payload: str) -> bool:
+def _may_be_run(payload: str) -> bool:
+    """Whether the stored task is one of the register; if not, the log says why it is dropped."""
     try:
-        SignedPackage.loads(payload)
+        task = SignedPackage.loads(payload)
+        registered = is_registered(task)
     except Exception:
         logger.exception("A task cannot be read, and is dropped")
         return False
-    return True
+    if not registered:
+        logger.error(
+            "A task is dropped, for it is not of the register: func=%r hook=%r chain=%r",
+            *(task.get(name) for name in ("func", "hook", "chain")),
+        )
+    return registered
+
+
+def _store_it(*, task: dict[str, Any], **_: Any) -> None:
+    """Have each task stored, so that it is held against the register; `sync` would run it where it is made."""
+    task.pop("sync", None)
 
 
 def _package(function: str, *arguments: Any) -> str:

@@ -1,5 +1,6 @@
-"""What the workers do of themselves, as django-q2 schedules."""
+"""What the workers do of themselves, as django-q2 schedules and tasks, and nothing else that these may name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
@@ -7,15 +8,27 @@ from django.utils import timezone
 
 from taskmonitor import upkeep
 
+UPKEEP = "coordinator.schedules.run_upkeep"
+REGISTER = frozenset({UPKEEP})  # all functions that a schedule or a stored task may name
+
 
 def make_schedules(*, app_config: Any, **_: Any) -> None:
-    """Make the schedules that are not there yet; one that an admin has changed stays as it is."""
+    """Make the schedules that are not there yet; one that was changed stays as it is."""
     if app_config.name != "django_q":
         return
     apps.get_model("django_q", "Schedule").objects.get_or_create(
         name="upkeep",
-        defaults={"func": "coordinator.schedules.run_upkeep", "schedule_type": "I", "minutes": 1},
+        defaults={"func": UPKEEP, "schedule_type": "I", "minutes": 1},
     )
+
+
+def is_registered(task: Mapping[str, Any]) -> bool:
+    """Whether that task of django-q2's runs a function of the register, and none after it.
+
+    A function may come pickled, too; a hook and a chain are further functions.
+    """
+    function = task["func"]
+    return isinstance(function, str) and function in REGISTER and not (task.get("hook") or task.get("chain"))
 
 
 def run_upkeep() -> str:
@@ -27,6 +40,6 @@ def run_upkeep() -> str:
     now = timezone.now()
     report, removed = upkeep.tick(now), cleanup.tick(now)
     if report.more:
-        async_task("coordinator.schedules.run_upkeep", group="upkeep")
+        async_task(UPKEEP, group="upkeep")
     jobs = f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"
     return f"{jobs}; {len(removed)} commands removed"

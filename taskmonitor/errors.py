@@ -42,6 +42,13 @@ class NotAllowed(TaskMonitorError):
         super().__init__("User is not authorized to perform this action.")
 
 
+class NotInScope(TaskMonitorError):
+    """The token that the caller came with is not for this; one of these words in its scope would allow it."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__(f"The scope of the token lacks {' or '.join(words)}.")
+
+
 class LoginRefused(TaskMonitorError):
     """The user name or password is wrong."""
 

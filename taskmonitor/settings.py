@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "taskmonitor.pages.middleware.Policy",
     "taskmonitor.pages.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
+    "taskmonitor.pages.readable.Readable",
     "taskmonitor.pages.middleware.Csrf",
     "taskmonitor.pages.middleware.Authentication",
     "taskmonitor.pages.middleware.Messages",

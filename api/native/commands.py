@@ -31,18 +31,17 @@ _WAIT = re.compile(r'(?:^|[,\s])wait\s*=\s*"?([0-9]{1,9})', re.IGNORECASE)
 
 
 class CommandView(ApiView):
-    """A view of commands; whoever may not post at all learns that before anything else."""
+    """A view of commands."""
 
-    rights_to_post: tuple[Right, ...] = (Right.CONTROL,)  # one of them is enough
+    rights_to_post: tuple[Right, ...] = (Right.CONTROL,)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        posts = request.method == "POST" and hasattr(self, "post")
-        if posts and not any(map(self.actor.may, self.rights_to_post)):
-            raise NotAllowed(self.rights_to_post[0])
+    def recheck(self, command_id: UUID) -> None:  # type: ignore[override]  # its key
+        selectors.command(command_id, self.actor)
 
     def command(self, row: CommandEntity) -> Members:
-        return whole(row, self.wire, traces=self.actor.may(Right.TRACES))
+        """The command, whole; its trace is not in an answer that is kept, for the right to see it may be lost."""
+        kept = self.request.method == "POST" and "Idempotency-Key" in self.request.headers
+        return whole(row, self.wire, traces=self.actor.may(Right.TRACES) and not kept)
 
     def done(self, row: CommandEntity | None = None) -> Response:
         return Response(Document("action", {"command": row and self.command(row), "status": "complete"}))
@@ -60,6 +59,12 @@ class Commands(CommandView):
     """The commands that the caller sees, newest first."""
 
     rights_to_post = tuple(Right)  # which of them it takes is the command's to say
+
+    def recheck(self, command_id: UUID) -> None:  # type: ignore[override]  # its key
+        kind, _ = self.asked()
+        if not self.actor.may(kind.right):
+            raise NotAllowed(kind.right)
+        super().recheck(command_id)
 
     def get(self, request: Request) -> Response:
         """List commands, `max` of them, with the address of the next page."""
@@ -142,9 +147,11 @@ class Commands(CommandView):
         command_id = UUID(response["Location"].rpartition("/")[2])
 
         def then() -> None:
-            row = selectors.listed(self.actor).defer(None).filter(pk=command_id).first()
-            if row is None:
+            actor = self.actor_by_now()
+            row = actor and selectors.listed(actor).defer(None).filter(pk=command_id).first()
+            if not actor or not row:
                 return
+            self.actor = actor
             response["Preference-Applied"] = f"wait={seconds}"
             response.status_code = 200 if row.status in OVER else 202
             response.content = self.request.accepted_renderer.render(
@@ -228,6 +235,9 @@ class Resume(CommandView):
 
 class Remove(CommandView):
     """A hierarchy of commands that nobody needs any more."""
+
+    def recheck(self, command_id: UUID) -> None:  # type: ignore[override]  # its key
+        """The answer shows nothing of what was removed."""
 
     @once
     def post(self, request: Request, command_id: UUID) -> Response:

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
-from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
@@ -27,13 +25,7 @@ def _form_view(view: Callable[[HttpRequest, QueryDict], HttpResponse]) -> View:
     def wrapper(request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return _refusal("invalid_request", "Send a POST.", 405, {"Allow": "POST"})
-        try:
-            form = request.POST
-        except RequestDataTooBig:
-            return _refusal("invalid_request", "The form is too large.", 413)
-        except (SuspiciousOperation, BadRequest, MultiPartParserError, LookupError) as problem:
-            return _refusal("invalid_request", f"The form cannot be read: {problem}")
-        return view(request, form)
+        return view(request, request.POST)
 
     return wrapper
 

@@ -16,7 +16,7 @@ from api.ovirt.inputs import end_fields, job_fields, members, progress_fields, s
 from api.ovirt.links import Key, actions, job_href, link, reference, step_href, user_href
 from api.views import ApiView, once
 from api.wire import Document, Members
-from taskmonitor.errors import Invalid, NotAllowed
+from taskmonitor.errors import Invalid
 from taskmonitor.models import Job, Right, Step
 from taskmonitor.selectors import entities, search, tree
 from taskmonitor.selectors import jobs as selected
@@ -30,14 +30,10 @@ PAGE = 500  # jobs or steps that are read at once, and that a page with a link h
 class OvirtView(ApiView):
     """A view that spells jobs and steps in the dialect of the request."""
 
-    rights_to_post: tuple[Right, ...] = (Right.INJECT,)  # one of them is enough
+    rights_to_post: tuple[Right, ...] = (Right.INJECT,)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """As every view; and whoever may not do it learns that before anything else (oVirt: the same order)."""
-        super().initial(request, *args, **kwargs)
-        posts = request.method == "POST" and hasattr(self, "post")
-        if posts and not any(self.actor.may(right) for right in self.rights_to_post):
-            raise NotAllowed(self.rights_to_post[0])
+    def recheck(self, job_id: UUID, step_id: UUID | None = None) -> None:  # type: ignore[override]  # its keys
+        selected.job(job_id, self.actor)
 
     @property
     def dialect(self) -> Dialect:

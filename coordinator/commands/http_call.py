@@ -139,7 +139,14 @@ class HttpCall(Command[Call, Outcome]):
             ours |= {"Content-Type": "application/json"}
         at_home = web.origin(url) == web.origin(given.url)
         secrets = {name: value.get_secret_value() for name, value in given.secret_headers.items()}
-        return web.ask(method, url, headers=ours, secret_headers=secrets if at_home else {}, body=body)
+        return web.ask(
+            method,
+            url,
+            headers=ours,
+            secret_headers=secrets if at_home else {},
+            body=body,
+            seconds=given.timeout,
+        )
 
     def _status_url(self, reply: web.Reply) -> str:
         pointer = self.parameters.status_url

@@ -10,10 +10,10 @@ that this process and the workers know of each other:
     ended.json   how it ended
     errors       what went wrong with the watcher itself
 
-The program dies with its watcher, however that happens: none runs that nobody knows of.
+The program, and all that it started, die with its watcher, however that happens: none runs that nobody knows of. So
+the watcher is two processes, a guard and its child: each ends what is left if the other one is killed.
 """
 
-import ctypes
 import json
 import os
 import select
@@ -21,13 +21,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from coordinator.commands import descendants
 from coordinator.whoami import machine, runs, worker_name
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,6 @@ SILENCE = 60.0  # seconds without a sign of life until a watcher on another mach
 AFTERMATH = 32  # portions of output that are read after the program's end
 CANNOT_RUN = 127  # the exit code of what could not be started, as shells have it
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "TZ")  # of the worker's environment; the rest has secrets
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +137,24 @@ def main(folder: Path) -> None:
         os.close(tell)
         os.read(known, 1)
         return
-    os.setsid()
+    guard = _lead()
+    if watcher := os.fork():
+        os.close(tell)
+        os.waitpid(watcher, 0)
+        descendants.kill_all()
+        return
+    _lead()
     watch = Watch(folder)
-    if _is_first(folder):
+    if descendants.follow(guard, signal.SIGTERM) and _is_first(folder):
         os.close(tell)
         watch.run()
+
+
+def _lead() -> int:
+    """Make this process the one that its descendants belong to, out of reach of its parent's signals; its id."""
+    os.setsid()
+    descendants.adopt()
+    return os.getpid()
 
 
 class Watch:
@@ -175,15 +188,24 @@ class Watch:
                 self._why = self._why or f"It took longer than {self.order['seconds']:g} s."
             if self._why:
                 self._press(program.pid)
+            descendants.reap(beside=program.pid)
             self._save()
+        code = program.wait()
+        descendants.kill_all()
         for _ in range(AFTERMATH):
             if self._reads and select.select([pipe], [], [], 0)[0]:
                 self._read(pipe)
-        self._end(program.wait(), self._why)
+        self._end(code, self._why)
 
     _reads = True  # whether anybody may still write to the pipe
 
     def _begin(self) -> subprocess.Popen[bytes]:
+        watcher = os.getpid()
+
+        def follow() -> None:
+            if not descendants.follow(watcher, signal.SIGKILL):
+                os._exit(CANNOT_RUN)
+
         return subprocess.Popen(  # noqa: S603 - an operator allowed it by name
             self.order["command"],
             cwd=self.folder / "work",
@@ -192,7 +214,7 @@ class Watch:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,
-            preexec_fn=_dying_with(os.getpid()),
+            preexec_fn=follow,
         )
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -203,9 +225,9 @@ class Watch:
         now = time.monotonic()
         if self._kill_at is None:
             self._kill_at = now + GRACE
-            os.killpg(group, signal.SIGTERM)
+            _signal(group, signal.SIGTERM)
         elif now > self._kill_at:
-            os.killpg(group, signal.SIGKILL)
+            _signal(group, signal.SIGKILL)
 
     def _read(self, pipe: int) -> None:
         written = os.read(pipe, 65_536)
@@ -230,6 +252,11 @@ class Watch:
             _write(self.folder / "ended.json", json.dumps({"code": code, "why": why}))
 
 
+def _signal(group: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # it just ended, or became another user's
+        os.killpg(group, number)
+
+
 def _is_first(folder: Path) -> bool:
     """Make this process the folder's watcher, unless it has one."""
     mine = folder / f"watcher.{os.getpid()}"
@@ -241,18 +268,6 @@ def _is_first(folder: Path) -> bool:
     finally:
         mine.unlink()
     return True
-
-
-def _dying_with(watcher: int) -> Callable[[], None]:
-    """What a new process does so that the kernel ends it with its watcher."""
-    prctl = ctypes.CDLL(None).prctl
-
-    def follow() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != watcher:
-            os._exit(CANNOT_RUN)
-
-    return follow
 
 
 def _write(path: Path, content: str | bytes) -> None:

@@ -6,25 +6,24 @@ later changes nothing.
 
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from django.conf import settings
 
+from coordinator.commands.addresses import addresses, is_public
+from coordinator.commands.deadline import Deadline
 from taskmonitor.errors import TaskMonitorError
 
 PATIENCE = 10.0  # seconds that a connection may be silent
-WHOLE = 30.0  # seconds in which the whole body must have come
+WHOLE = 30.0  # seconds that a call may take, from the look-up of its host to the last byte, redirects and all
 MOST_BYTES = 1_000_000  # of a body
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 PORTS = {"http": 80, "https": 443}
-TRANSLATED = IPv6Network("64:ff9b::/96")  # an IPv4 address in its last bits
 
 
 class Refused(TaskMonitorError):
@@ -53,17 +52,21 @@ def ask(
     headers: Mapping[str, str],
     secret_headers: Mapping[str, str],
     body: bytes | None = None,
+    seconds: float = WHOLE,
 ) -> Reply:
     """Ask, and go where the answers redirect to; `secret_headers` are sent to the first one's origin only.
 
+    All of it takes at most so many `seconds`, and no more than WHOLE.
+
     Refused for an address that is not allowed, wherever it comes from; Unreachable if anything else fails.
     """
+    deadline = Deadline(min(seconds, WHOLE))
     home, seen_other = origin(url), False
     for _ in range(MOST_REDIRECTS + 1):
         target = checked(url)
         at_home = origin(url) == home
         try:
-            reply = _once(method, target, {**headers, **(secret_headers if at_home else {})}, body)
+            reply = _once(method, target, {**headers, **(secret_headers if at_home else {})}, body, deadline)
         except (OSError, HTTPException) as error:
             raise Unreachable(
                 f"{target.netloc} does not answer: {str(error) or type(error).__name__}."
@@ -80,13 +83,18 @@ def ask(
 
 def checked(url: str) -> SplitResult:
     """The parts of the URL; Refused if its host is not one of TASKMONITOR_HTTP_HOSTS."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise Refused("A URL is written in ASCII without blanks.")
     try:
         parts = urlsplit(url)
-        port = parts.port or PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        raise Refused("A URL begins with http:// or https:// and a host.") from None
-    if not url.isascii() or not url.isprintable() or " " in url or parts.username is not None:
-        raise Refused("A URL has no user name, and is written in ASCII without blanks.")
+        port = parts.port
+    except ValueError as error:
+        raise Refused(f"The URL cannot be read: {error}.") from None
+    if parts.scheme not in PORTS:
+        raise Refused(f"{parts.scheme or 'No scheme'} is not called; a URL begins with http:// or https://.")
+    if parts.username is not None:
+        raise Refused("A URL has no user name.")
+    port = port or PORTS[parts.scheme]
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     usual = port == PORTS[parts.scheme]
     if f"{host}:{port}" not in settings.HTTP_HOSTS and not (usual and host in settings.HTTP_HOSTS):
@@ -94,62 +102,54 @@ def checked(url: str) -> SplitResult:
     return parts
 
 
-def _once(method: str, target: SplitResult, headers: Mapping[str, str], body: bytes | None) -> Reply:
-    connection = HTTPConnection(target.hostname or "", timeout=PATIENCE)
-    connection.sock = _connected(target)
+def _once(
+    method: str, target: SplitResult, headers: Mapping[str, str], body: bytes | None, deadline: Deadline
+) -> Reply:
+    connection = HTTPConnection(target.hostname or "")
+    connection.sock = connected = _connected(target, deadline)
     try:
-        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-        connection.request(method, path, body, {**headers, "Host": target.netloc, "Connection": "close"})
-        response = connection.getresponse()
-        return Reply(
-            target.geturl(), response.status, response.headers, _read(response, target), seen_other=False
-        )
+        with deadline.ends(connected):
+            if isinstance(connected, ssl.SSLSocket):
+                connected.do_handshake()
+            path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+            connection.request(method, path, body, {**headers, "Host": target.netloc, "Connection": "close"})
+            response = connection.getresponse()
+            content = _read(response, target)
+        return Reply(target.geturl(), response.status, response.headers, content, seen_other=False)
     finally:
         connection.close()
 
 
-def _connected(target: SplitResult) -> socket.socket:
-    """A connection to one of the host's addresses that may be asked, with TLS if it is https."""
+def _connected(target: SplitResult, deadline: Deadline) -> socket.socket:
+    """A connection to one of the host's addresses that may be asked; with https the next is its handshake."""
     name, port = target.hostname or "", target.port or PORTS[target.scheme]
-    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    allowed = [address for *_, address in found if settings.HTTP_PRIVATE or is_public(str(address[0]))]
+    found = addresses(name, port, min(PATIENCE, deadline.left()))
+    allowed = [address for address in found if settings.HTTP_PRIVATE or is_public(address)]
     if not allowed:
         raise Refused(f"{name} has no public address, and TASKMONITOR_HTTP_PRIVATE is not set.")
     failure: OSError = OSError()
     for address in allowed:
         try:
-            connected = socket.create_connection((str(address[0]), port), PATIENCE)
+            connected = socket.create_connection((address, port), min(PATIENCE, deadline.left()))
         except OSError as error:
             failure = error
             continue
         if target.scheme == "http":
             return connected
-        return ssl.create_default_context().wrap_socket(connected, server_hostname=name)
+        return ssl.create_default_context().wrap_socket(
+            connected, server_hostname=name, do_handshake_on_connect=False
+        )
     raise failure
 
 
-def is_public(address: str) -> bool:
-    """Whether the address, or the one that it stands for, belongs to everybody's internet."""
-    ip = ip_address(address.partition("%")[0])
-    return _meant(ip).is_global and not _meant(ip).is_multicast
-
-
-def _meant(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    if isinstance(ip, IPv4Address):
-        return ip
-    if ip in TRANSLATED:
-        return IPv4Address(ip.packed[-4:])
-    return ip.ipv4_mapped or ip.sixtofour or ip
-
-
 def _read(response: HTTPResponse, target: SplitResult) -> bytes:
-    body, deadline = b"", time.monotonic() + WHOLE
+    body = b""
     while chunk := response.read1(65_536):
         body += chunk
         if len(body) > MOST_BYTES:
             raise Refused(f"{target.netloc} answers with more than {MOST_BYTES} bytes.")
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the answer had not come after {WHOLE:g} s")
+    if response.length:
+        raise IncompleteRead(body, response.length)
     return body
 
 

@@ -16,9 +16,9 @@ from taskmonitor.services import access
 
 LIVES = {"30": "30 days", "90": "90 days", "365": "a year", "": "until revoked"}
 SCOPES = {
-    "read": "see the jobs that you see",
-    "inject": "add and end jobs and steps, if your roles allow it",
-    "control": "control others' jobs, if your roles allow it",
+    "read": "read the jobs and commands that you see",
+    "inject": "add jobs and steps, report on them and end them, if your roles allow it",
+    "control": "run commands and control others' jobs, if your roles allow it",
 }
 
 

@@ -19,11 +19,18 @@ class Answer:
 
 
 def answer_once(
-    *, user_id: int, key: str, fingerprint: str, now: datetime, respond: Callable[[], Answer]
+    *,
+    user_id: int,
+    key: str,
+    fingerprint: str,
+    now: datetime,
+    respond: Callable[[], Answer],
+    recheck: Callable[[Answer], None],
 ) -> Answer:
     """The answer of `respond`, whose effect is kept in one transaction with it; or the answer kept before.
 
-    Requests with the same key wait for the first one. If that fails, its key is free again.
+    Requests with the same key wait for the first one. If that fails, its key is free again. What was kept is
+    given to `recheck`, which raises NotFound if the caller may see what it shows no longer.
     IdempotencyMismatch if the key belongs to another request.
     """
     with writing():
@@ -35,7 +42,9 @@ def answer_once(
         if record.fingerprint != fingerprint:
             raise IdempotencyMismatch(IdempotencyMismatch.__doc__)
         if record.status_code:
-            return Answer(record.status_code, record.headers, bytes(record.body))
+            kept = Answer(record.status_code, record.headers, bytes(record.body))
+            recheck(kept)
+            return kept
         answer = respond()
         record.status_code, record.headers, record.body = answer.status_code, answer.headers, answer.body
         record.save(update_fields=["status_code", "headers", "body"])

@@ -20,6 +20,7 @@ from taskmonitor.serving.asgi_types import Receive, Scope, Send
 from taskmonitor.serving.body import Ambiguous, Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
 from taskmonitor.serving.known import Known
 from taskmonitor.serving.patience import Waiting
+from taskmonitor.serving.readable import request_of
 from taskmonitor.serving.streaming import CHUNK, Streams, send_part
 from taskmonitor.serving.threads import Threads
 
@@ -60,7 +61,7 @@ class Handler(BaseHandler):
         content = body.getvalue()  # a request closes its body
 
         def answered() -> Answer | HttpResponse:
-            return self._answer(ASGIRequest(scope, type(body)(content)))
+            return self._answer(request_of(scope, type(body)(content)))
 
         answer = await self._threads.run(answered)
         if isinstance(answer, HttpResponse) and answer.waiting.then is None:  # type: ignore[attr-defined]

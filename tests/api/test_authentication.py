@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import global_settings
@@ -443,6 +444,7 @@ class TestTokens:
         [
             (("read",), set()),
             (("inject",), {"inject"}),
+            (("control",), {"control"}),
             (("read", "control"), {"control"}),
             (("read", "inject", "control"), {"inject", "control"}),
         ],
@@ -452,12 +454,49 @@ class TestTokens:
     ) -> None:
         theirs = make_job()
         boss = calling("boss", Role.INJECTOR, Role.OPERATOR, scope=scope)
-        assert boss.get(f"jobs/{theirs.pk}").status_code == 200
+        assert boss.get(f"jobs/{theirs.pk}").status_code == (200 if "read" in scope else 403)
         assert (boss.post("jobs", "job", {"description": "d"}).status_code == 201) == ("inject" in rights)
         assert (boss.post(f"jobs/{theirs.pk}/clear").status_code == 200) == ("control" in rights)
         nobody = calling("nobody", scope=scope)
-        assert nobody.get(f"jobs/{theirs.pk}").status_code == 404
+        assert nobody.get(f"jobs/{theirs.pk}").status_code == (404 if "read" in scope else 403)
         assert nobody.post("jobs", "job", {"description": "d"}).status_code == 403
+
+    @pytest.mark.parametrize("format_", ["application/xml", JSON])
+    def test_what_the_scope_lacks_is_named(self, calling: Callable[..., Caller], format_: str) -> None:
+        job = make_job(make_actor(make_user("boss")))
+        for scope, method, path, words in (
+            ("inject", "GET", "jobs", "read"),
+            ("control", "GET", f"jobs/{job.pk}", "read"),
+            ("inject", "HEAD", "jobs", ""),
+            ("inject", "GET", f"jobs/{uuid4()}", "read"),
+            ("read", "POST", "jobs", "inject"),
+            ("read", "POST", f"jobs/{job.pk}/clear", "inject or control"),
+            ("inject", "POST", f"commands/{uuid4()}/poll", "control"),
+        ):
+            boss = calling("boss", Role.INJECTOR, Role.OPERATOR, scope=(scope,), format=format_)
+            answer = boss.send(method, path)
+            assert answer.status_code == 403
+            if words:
+                assert fault(answer)[2] == f"[The scope of the token lacks {words}.]"
+
+    def test_who_may_only_inject_sees_the_answers_to_what_it_posts(
+        self, calling: Callable[..., Caller]
+    ) -> None:
+        plugin = calling("reporter", Role.INJECTOR, scope=("inject",), format=JSON)
+        job = plugin.post("jobs", "job", {"description": "Clone"}).json()
+        step = plugin.post(
+            f"jobs/{job['id']}/steps", "step", {"description": "Copy", "type": "EXECUTING"}
+        ).json()
+        assert step["parent_job"]["id"] == job["id"]
+        place = f"jobs/{job['id']}/steps/{step['id']}"
+        assert (
+            plugin.post(f"{place}/progress", "progress", {"current": "1"}).json()["step"]["id"] == step["id"]
+        )
+        assert plugin.post(f"{place}/end", "action").json()["step"]["status"] == "FINISHED"
+        assert plugin.post(f"jobs/{job['id']}/end", "action").json()["job"]["status"] == "FINISHED"
+        for path in ("jobs", f"jobs/{job['id']}", place, "", "capabilities", "users"):
+            assert plugin.get(path).status_code == 403
+        assert plugin.get("openapi.json").status_code == 200
 
 
 class TestSessions:

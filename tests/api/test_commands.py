@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -21,7 +22,7 @@ from coordinator.command import Command, Failed
 from coordinator.models import CommandEntity
 from coordinator.registry import register
 from coordinator.testing import Worker
-from taskmonitor.models import AuditEntry, Job, Right, Role
+from taskmonitor.models import AccessToken, AuditEntry, Job, Right, Role
 from taskmonitor.services.jobs import end_job
 from tests.api.caller import JSON, Caller, body, fault, read
 from tests.api.test_queries import WHO
@@ -288,6 +289,57 @@ def test_who_prefers_to_wait_is_answered_at_the_end(ops: Caller, worker: Worker,
     answer.waiting.then()
     assert answer.status_code == 200
     assert read(answer)["status"] == "ENDED_SUCCESSFULLY"
+
+
+@pytest.mark.mission("D25")
+def test_a_kept_answer_is_given_to_those_only_who_may_see_it(
+    ops: Caller, calling: Callable[..., Caller], worker: Worker
+) -> None:
+    ops.post("commands", "command", {"type": "Plain"})
+    command = CommandEntity.objects.get()
+    other = calling("other", Role.INJECTOR, Role.OPERATOR)
+    address, key = f"commands/{command.pk}/event", {"Idempotency_Key": "k"}
+    assert other.post(address, "event", **key).status_code == 200
+    assert other.post("commands", "command", {"type": "Plain"}, Idempotency_Key="own").status_code == 202
+    other.user.groups.set(Group.objects.filter(name=Role.INJECTOR))
+    assert fault(other.post(address, "event", **key))[0] == 404
+    again = other.post("commands", "command", {"type": "Plain"}, Idempotency_Key="own")
+    assert fault(again)[0] == 403
+
+
+def test_a_kept_answer_has_no_trace(calling: Callable[..., Caller], worker: Worker) -> None:
+    ops = calling("boss", Role.OPERATOR, Role.TRACE_VIEWER)
+    ops.post("commands", "command", {"type": "Plain"})
+    CommandEntity.objects.update(trace="Traceback: in /srv")
+    address = f"commands/{CommandEntity.objects.get().pk}/poll"
+    why = {"reason": "r"}
+    assert b"/srv" in body(ops.post(address, "action", why))
+    for _ in range(2):
+        assert b"/srv" not in body(ops.post(address, "action", why, Idempotency_Key="k"))
+
+
+def test_a_removal_can_be_sent_again(ops: Caller, worker: Worker) -> None:
+    ops.post("commands", "command", {"type": "Plain"})
+    worker.run()
+    address = f"commands/{CommandEntity.objects.get().pk}/remove"
+    for _ in range(2):
+        assert ops.post(address, "action", {"reason": "r"}, Idempotency_Key="k").status_code == 200
+    assert not CommandEntity.objects.exists()
+
+
+@pytest.mark.parametrize("how", ["deactivated", "revoked"])
+def test_who_is_let_in_no_more_learns_nothing_from_having_waited(
+    ops: Caller, worker: Worker, how: str
+) -> None:
+    answer = ops.post("commands", "command", {"type": "Plain"}, Prefer="wait=10")
+    before = answer.content
+    worker.run()
+    if how == "deactivated":
+        User.objects.update(is_active=False)
+    else:
+        AccessToken.objects.all().delete()
+    answer.waiting.then()
+    assert (answer.status_code, answer.content) == (202, before)
 
 
 @pytest.mark.parametrize("prefer", ["", "wait", "wait=", "wait=x", "wait=0", "await=5", "wait=-1"])

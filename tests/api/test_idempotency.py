@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -107,6 +108,34 @@ def test_who_loses_the_right_does_not_get_the_kept_answer(plugin: Caller) -> Non
     plugin.post("jobs", "job", JOB, Idempotency_Key="one")
     plugin.user.groups.clear()
     assert fault(plugin.post("jobs", "job", JOB, Idempotency_Key="one"))[0] == 403
+
+
+@pytest.mark.mission("D25")
+@pytest.mark.parametrize(
+    ("path", "root", "members"), [row[:3] for row in POSTS[1:]], ids=[row[0] for row in POSTS[1:]]
+)
+def test_who_may_see_a_job_no_longer_does_not_get_the_kept_answer(
+    calling: Callable[..., Caller], path: str, root: str, members: dict[str, Any]
+) -> None:
+    step = make_step(make_job(make_actor(make_user("somebody")), now=timezone.now()))
+    operator = calling("operator", Role.INJECTOR, Role.OPERATOR)
+    address = path.format(job=step.job_id, step=step.pk)
+    assert operator.post(address, root, members, Idempotency_Key="one").status_code in (200, 201)
+    operator.user.groups.set(Group.objects.filter(name=Role.INJECTOR))
+    status, _, words = fault(operator.post(address, root, members, Idempotency_Key="one"))
+    assert (status, words) == (404, f"Job {step.job_id} does not exist.")
+    assert fault(operator.post(address, root, members))[0] == 404
+
+
+def test_an_answer_that_shows_what_is_gone_or_anothers_is_not_given_again(plugin: Caller) -> None:
+    for base, key in (("/api", "one"), ("/ovirt-engine/api/v4", "two")):
+        plugin.base = base
+        first = told(plugin.post("jobs", "job", JOB, Idempotency_Key=key))
+        assert told(plugin.post("jobs", "job", JOB, Idempotency_Key=key)) == first
+        Job.objects.update(owner=make_user(f"heir of {key}"))
+        assert fault(plugin.post("jobs", "job", JOB, Idempotency_Key=key))[0] == 404
+        Job.objects.all().delete()
+        assert fault(plugin.post("jobs", "job", JOB, Idempotency_Key=key))[0] == 404
 
 
 @pytest.mark.parametrize("key", ["", "é", "x" * 256, "a\tb", "\x7f", "\xa0"])

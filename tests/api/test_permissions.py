@@ -95,7 +95,7 @@ def places(step: Step) -> dict[str, str]:
         "<path:object_id>": "0",
         "<path:content_type_id>": "0",
         "<id>": "0",
-        "^(?P<app_label>taskmonitor|auth|django_q)/$": "auth/",
+        "^(?P<app_label>taskmonitor|auth)/$": "auth/",
         "(?P<url>.*)$": "nothing",
     }
 

@@ -40,8 +40,6 @@ PAGES = [
     "/admin/taskmonitor/job/retention/",
     "/admin/taskmonitor/step/",
     "/admin/taskmonitor/event/",
-    "/admin/django_q/schedule/",
-    "/admin/django_q/schedule/1/change/",
     "/admin/password_change/",
 ]
 

@@ -8,8 +8,9 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
@@ -20,7 +21,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from coordinator.commands import http_call, web
+from coordinator.commands import addresses, http_call, web
+from coordinator.commands.addresses import is_public
 from coordinator.commands.http_call import HttpCall, Outcome
 from coordinator.commands.pointer import at
 from coordinator.executor import CommandFailed, Handle
@@ -42,6 +44,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     gate: threading.Event | None = None
+    pause: float = 0
 
 
 @dataclass
@@ -85,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.gate:
             answer.gate.wait(20)
+        time.sleep(answer.pause)
         content = answer.raw if answer.raw is not None else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -298,7 +302,11 @@ def test_redirects_are_followed_to_allowed_hosts_only(worker: Worker, service: S
         assert failure(worker, away) == "example.org:80 is not a host that may be called."
     loop = service.says("/loop", Answer(307, headers={"Location": "/loop"}))
     assert "redirects more than 5 times" in failure(worker, loop)
-    assert failure(worker, service.says("/c", Answer(202, headers={"Location": "file:///etc/passwd"})))
+    for scheme in ("file", "ftp", "gopher", "ldap", "data"):
+        for status in (202, 302):
+            away = service.says("/c", Answer(status, headers={"Location": f"{scheme}://{service.host}/"}))
+            words = f"{scheme} is not called; a URL begins with http:// or https://."
+            assert failure(worker, away) == words
 
 
 def test_a_status_that_points_to_the_result_says_that_it_is_over(worker: Worker, service: Service) -> None:
@@ -313,7 +321,12 @@ def test_a_status_that_points_to_the_result_says_that_it_is_over(worker: Worker,
     [
         ({"url": "http://example.org/"}, "url"),
         ({"url": "http://localhost:1/"}, "url"),
-        ({"url": "ftp://localhost/"}, "url"),
+        ({"url": "ftp://{host}/"}, "url"),
+        ({"url": "file:///etc/passwd"}, "url"),
+        ({"url": "gopher://{host}/"}, "url"),
+        ({"url": "//{host}/"}, "url"),
+        ({"url": "http://[::1/"}, "url"),
+        ({"url": "http://{host}0000/"}, "url"),
         ({"url": "http://user:pass@{host}/"}, "url"),
         ({"url": "http://{host}/\r\nX: y"}, "url"),
         ({"url": "http://{host}/a b"}, "url"),
@@ -363,16 +376,48 @@ def test_private_addresses_are_refused(worker: Worker, service: Service, setting
         "::ffff:127.0.0.1",
         "::ffff:a9fe:a9fe",
         "64:ff9b::7f00:1",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::5db8:d822",
         "2002:7f00:1::",
+        "2002:c0a8:1::1",
+        "2001:0:5db8:d822::1",
+        "2001::7f00:1",
+        "2001:db8::1",
+        "3fff::1",
+        "::127.0.0.1",
+        "::93.184.216.34",
+        "::ffff:0:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "fec0::1",
+        "fdff::1",
+        "fe80::1",
+        "100::1",
+        "5f00::1",
+        "ff0e::1",
+        "2606:2800:220:1::1%eth0",
+        "0.1.2.3",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.0.100",
+        "192.0.2.1",
+        "192.88.99.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "239.255.255.250",
+        "240.0.0.1",
     ],
 )
 def test_which_addresses_are_private(address: str) -> None:
-    assert not web.is_public(address)
+    assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:5db8:d822", "2002:5db8:d822::1"],
+)
 def test_which_addresses_are_public(address: str) -> None:
-    assert web.is_public(address)
+    assert is_public(address)
 
 
 def test_a_name_is_looked_up_once_and_what_was_checked_is_connected_to(
@@ -406,6 +451,92 @@ def test_answers_have_bounds(worker: Worker, service: Service, monkeypatch: pyte
     silent = service.says("/silent", Answer(gate=gate))
     assert failure(worker, silent) == f"{service.host} does not answer: timed out."
     gate.set()
+
+
+def test_an_answer_that_is_cut_off_is_none(worker: Worker, service: Service) -> None:
+    short = service.says("/short", Answer(raw=b"{}", headers={"Content-Length": "9"}))
+    assert "IncompleteRead(2 bytes read, 7 more expected)" in failure(worker, short)
+
+
+TLS_RECORD = b"\x16\x03\x03\x40\x00"  # of a handshake, 16 KB long
+DRIPS = {  # what a server says at once, before it goes on byte by byte for ever
+    "in its head": b"HTTP/1.1 200 OK\r\nX: ",
+    "before its head": b"",
+    "in its body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    "in a body without a length": b"HTTP/1.1 200 OK\r\n\r\n",
+    "in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+    "in its TLS handshake": TLS_RECORD,
+}
+
+
+@contextmanager
+def dripping(first: bytes) -> Iterator[int]:
+    """A server that never comes to an end, nor reads anything; its port."""
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(first)
+            while not over.wait(0.05):
+                connection.sendall(b"1")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("where", DRIPS)
+def test_a_server_that_drips_is_not_waited_for(worker: Worker, settings: Any, where: str) -> None:
+    scheme = "https" if "TLS" in where else "http"
+    with dripping(DRIPS[where]) as port:
+        settings.HTTP_HOSTS, settings.HTTP_PRIVATE = [f"localhost:{port}"], True
+        begin = time.monotonic()
+        words = failure(worker, f"{scheme}://localhost:{port}/", timeout=0.5)
+        assert time.monotonic() - begin < 4
+    assert words == f"localhost:{port} does not answer: the call was not over after 0.5 s."
+
+
+def test_a_server_that_takes_nothing_is_not_waited_for(settings: Any) -> None:
+    with dripping(b"") as port:
+        settings.HTTP_HOSTS, settings.HTTP_PRIVATE = [f"localhost:{port}"], True
+        with pytest.raises(web.Unreachable, match=r"the call was not over after 0\.5 s"):
+            web.ask(
+                "POST",
+                f"http://localhost:{port}/",
+                headers={},
+                secret_headers={},
+                body=b"x" * 50_000_000,
+                seconds=0.5,
+            )
+
+
+def test_redirects_count_towards_the_same_deadline(service: Service) -> None:
+    url = service.says("/loop", Answer(307, headers={"Location": "/loop"}, pause=0.4))
+    with pytest.raises(web.Unreachable, match="the call was not over after 1 s"):
+        web.ask("GET", url, headers={}, secret_headers={}, seconds=1)
+    assert len(service.asked) == 3
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(
+    worker: Worker, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.HTTP_HOSTS = ["lost.test"]
+    monkeypatch.setattr(addresses, "_asking", threading.Semaphore(1))
+    answers = threading.Event()
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *_, **__: answers.wait() and [])
+    begin = time.monotonic()
+    assert "lost.test was not found within 0.5 s" in failure(worker, "http://lost.test/", timeout=0.5)
+    assert "too many other names have no answer yet" in failure(worker, "http://lost.test/", timeout=0.5)
+    assert time.monotonic() - begin < 4
+    answers.set()
+    assert "lost.test has no public address" in failure(worker, "http://lost.test/")
 
 
 def test_bodies_that_cannot_be_kept_are_kept_as_text(worker: Worker, service: Service) -> None:

@@ -69,6 +69,10 @@ def watcher_of(handle: Handle) -> int:
     return int(name.rsplit("/", 2)[1])
 
 
+def parent(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_its_exit_code_and_the_end_of_its_output_are_the_result(worker: Worker) -> None:
     handle = worker.submit(RunProgram, **script("echo one; echo two >&2"))
     until_done(worker, handle)
@@ -194,6 +198,106 @@ def test_no_program_outlives_its_watcher(worker: Worker) -> None:
     eventually(lambda: not alive(program))
     until_done(worker, handle)
     assert worker.row(handle).error == "Its watcher was killed, and the program with it."
+
+
+FAMILY = """
+import os, signal, sys, time
+def member(name):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with open(name, "x") as file:
+        file.write(str(os.getpid()))
+    while True:
+        time.sleep(60)
+if not os.fork():
+    member("child")
+if not os.fork():
+    os.setsid()
+    member("leader")
+if not os.fork():
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.closerange(0, 64)
+    if not os.fork():
+        os.setpgid(0, 0)
+        member("grandchild")
+    member("daemon")
+NAMES = ["child", "leader", "daemon", "grandchild"]
+while not all(os.path.exists(name) and os.stat(name).st_size for name in NAMES):
+    time.sleep(0.01)
+print("all are there", flush=True)
+"""
+WAIT = "time.sleep(60)"
+
+
+def family(worker: Worker, rest: str = "", **more: Any) -> tuple[Handle, list[int]]:
+    """A program that leaves processes behind, in every way that there is, and then does the rest; their ids."""
+    handle = worker.submit(RunProgram, program="python", arguments=["-c", FAMILY + rest], **more)
+    worker.turn()
+    folder = folder_of(handle.command_id)
+    eventually(lambda: "all are there" in watcher.output(folder))
+    return handle, [
+        int((folder / "work" / name).read_text()) for name in ("child", "leader", "daemon", "grandchild")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rest", "error"),
+    [("", ""), ("sys.exit(3)", "all are there (exit code 3)"), ("os.kill(os.getpid(), 9)", "(exit code -9)")],
+)
+def test_what_a_program_started_ends_with_it(worker: Worker, rest: str, error: str) -> None:
+    handle, members = family(worker, rest)
+    eventually(lambda: watcher.ended(folder_of(handle.command_id)))
+    assert not any(map(alive, members))
+    until_done(worker, handle)
+    assert worker.row(handle).error.endswith(error)
+
+
+def test_what_a_program_started_ends_when_its_time_is_over(worker: Worker) -> None:
+    handle, members = family(worker, WAIT, seconds=3)
+    assert all(map(alive, members))
+    until_done(worker, handle)
+    assert worker.row(handle).error == "It took longer than 3 s. (exit code -15)"
+    assert not any(map(alive, members))
+
+
+def test_what_a_program_started_ends_when_it_is_stopped(worker: Worker) -> None:
+    handle, members = family(worker, WAIT)
+    run_program.stop(handle.command_id)
+    until_done(worker, handle)
+    assert worker.row(handle).error == "It was stopped. (exit code -15)"
+    assert not any(map(alive, members))
+
+
+@pytest.mark.parametrize("victim", ["watcher", "guard"])
+def test_what_a_program_started_ends_with_its_watcher(worker: Worker, victim: str) -> None:
+    handle, members = family(worker, WAIT)
+    process = watcher_of(handle)
+    if victim == "guard":
+        process = parent(process)
+    os.kill(process, signal.SIGKILL)
+    eventually(lambda: not any(map(alive, members)))
+    until_done(worker, handle)
+    assert "It was stopped" in worker.row(handle).error or "was killed" in worker.row(handle).error
+
+
+def test_processes_that_a_program_lets_go_of_are_buried_while_it_runs(worker: Worker) -> None:
+    leave = "(sh -c 'sleep 0.01 & exit') & "
+    handle = worker.submit(RunProgram, **script(f"{leave * 30} wait; echo left; sleep 60"))
+    worker.turn()
+    eventually(lambda: "left" in watcher.output(folder_of(handle.command_id)))
+    eventually(lambda: len(children(watcher_of(handle))) == 1, seconds=3 * watcher.TICK + 5)
+
+
+def test_nothing_is_left_of_a_watcher(worker: Worker) -> None:
+    handle = worker.submit(RunProgram, **script("sleep 0.5"))
+    worker.turn()
+    process = watcher_of(handle)
+    guard = parent(process)
+    assert alive(guard)
+    until_done(worker, handle)
+    eventually(lambda: not alive(process) and not alive(guard))
 
 
 def test_one_that_runs_on_another_machine_is_waited_for(

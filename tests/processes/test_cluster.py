@@ -1,5 +1,6 @@
 """What the workers do of themselves."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.live import Site
@@ -27,6 +28,26 @@ def test_upkeep_runs_when_it_is_due(own_site: Site) -> None:
         return own_site.manage("shell", "-v", "0", "-c", RESULT).strip()
 
     assert eventually(result) == "0 lost, 0 cleared, 0 deleted; 0 commands removed"
+
+
+STRANGE = """
+from django_q.tasks import async_chain, async_task
+mark = {mark!r}
+async_task("pathlib.Path.write_text", mark, "text")
+async_task("os.system", f"touch {{mark}}", hook="os.system")
+async_chain([("coordinator.schedules.run_upkeep",), ("os.system", (f"touch {{mark}}",))])
+async_task("coordinator.schedules.run_upkeep", group="last")
+"""
+LAST = RESULT.replace("upkeep", "last")
+
+
+def test_the_workers_run_no_function_but_those_of_the_register(own_site: Site, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    web_and_cluster(own_site)
+    own_site.manage("shell", "-c", STRANGE.format(mark=str(mark)))
+    assert eventually(lambda: own_site.manage("shell", "-v", "0", "-c", LAST).strip())
+    assert own_site.log.count("A task is dropped, for it is not of the register") == 3
+    assert not mark.exists()
 
 
 def test_a_job_without_a_sign_of_life_is_unknown_within_seconds(site: Site) -> None:

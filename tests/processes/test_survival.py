@@ -30,8 +30,8 @@ def test_a_cluster_that_died_is_started_again_and_leaves_nothing(own_site: Site)
     assert new != cluster
 
 
-TASK = "from django_q.tasks import async_task; async_task('math.factorial', 5)"
-DONE = "from django_q.models import Success; print(Success.objects.filter(func='math.factorial').count())"
+TASK = "from django_q.tasks import async_task; async_task('coordinator.schedules.run_upkeep', group='test')"
+DONE = "from django_q.models import Success; print(Success.objects.filter(group='test').count())"
 
 
 def test_a_killed_process_of_a_cluster_holds_no_task_up(own_site: Site) -> None:
