@@ -48,8 +48,8 @@ class Line:
         self.plug, self.host = plug, host
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines = [f"{method} {path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in ({"Host": self.host} | headers).items()]
         lines += [f"Content-Length: {len(body)}", "", ""]
         self.plug.sendall("\r\n".join(lines).encode() + body)
         response = HTTPResponse(self.plug, method=method)

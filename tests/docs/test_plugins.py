@@ -14,7 +14,7 @@ from api.schema import document
 from api.wire import DEEPEST
 from taskmonitor.selectors import search
 from taskmonitor.services import jobs, steps, text
-from taskmonitor.serving import protocol
+from taskmonitor.serving import connection
 from tests.docs.snippets import ROOT, blocks, plain, run
 from tests.live import Site
 
@@ -70,7 +70,7 @@ def test_each_limit_is_told_of() -> None:
     told = {first: int(re.sub(r"\D", "", re.match(r"[\d ]+", most)[0])) for first, most in rows("Limits")}  # type: ignore[index]
     assert told == {
         "body of a request": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
-        "request line and headers": protocol.SIZE,
+        "request line and headers": connection.HEAD_SIZE,
         "levels within a body": DEEPEST,
         "lines of a batch": batch.LONGEST,
         "`description`, `reason`": text.LONGEST,
