@@ -4,6 +4,7 @@ import logging
 import os
 import select
 import signal
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawValue
@@ -17,7 +18,9 @@ from django.utils import timezone
 from django_q.cluster import Sentinel
 from django_q.worker import worker
 
+from coordinator import signs
 from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
+from coordinator.whoami import worker_name
 from taskmonitor.services.site import HELD, is_released
 
 logger = logging.getLogger(__name__)
@@ -36,10 +39,13 @@ def run_cluster() -> None:
     if not _wait_for_release(stop):
         return
     _recover()
+    name = worker_name(os.getpid())
+    stop.look = signs.pulse(name)
     sentinel = StrictSentinel(stop, Event(), uuid4(), start=False)
     signal.signal(signal.SIGTERM, stop.on_signal)
     os.register_at_fork(after_in_child=_leave_stopping_to_the_sentinel)
     sentinel.start()
+    signs.withdraw(name)
 
 
 def _wait_for_release(stop: "Stop") -> bool:
@@ -117,9 +123,10 @@ class Timer:
 
 
 class Stop:
-    """As much of an event as a sentinel needs, set by a signal."""
+    """As much of an event as a sentinel needs, set by a signal. It calls `look` whenever it is waited for."""
 
     def __init__(self) -> None:
+        self.look: Callable[[], None] = lambda: None
         self._set = False
         self._woken, self._wake = os.pipe()
 
@@ -131,6 +138,7 @@ class Stop:
         return self._set
 
     def wait(self, seconds: float) -> bool:
+        self.look()
         select.select([self._woken], [], [], seconds)
         return self._set
 

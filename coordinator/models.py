@@ -177,6 +177,17 @@ class CommandEntity(models.Model):
         return self.lease_until is not None and self.lease_until > now
 
 
+class LifeSign(models.Model):
+    """When a cluster of workers, or a task that they repeat, last showed that it lives; signs.py writes and reads it."""
+
+    name = models.CharField(max_length=150, primary_key=True)
+    since = models.DateTimeField(help_text="When it first did.")
+    at = models.DateTimeField(help_text="When it last did, by the database's clock.")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def lease_from(now: datetime) -> datetime:
     """Until when a claim made now holds."""
     lease: timedelta = settings.COMMAND_LEASE

@@ -1,6 +1,7 @@
 """What the workers do of themselves, as django-q2 schedules and tasks, and nothing else that these may name."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
@@ -9,6 +10,7 @@ from django.utils import timezone
 from taskmonitor import upkeep
 
 UPKEEP = "coordinator.schedules.run_upkeep"
+UPKEEP_PERIOD = timedelta(minutes=1)
 REGISTER = frozenset({UPKEEP})  # all functions that a schedule or a stored task may name
 
 
@@ -18,7 +20,11 @@ def make_schedules(*, app_config: Any, **_: Any) -> None:
         return
     apps.get_model("django_q", "Schedule").objects.get_or_create(
         name="upkeep",
-        defaults={"func": UPKEEP, "schedule_type": "I", "minutes": 1},
+        defaults={
+            "func": UPKEEP,
+            "schedule_type": "I",
+            "minutes": UPKEEP_PERIOD // timedelta(minutes=1),
+        },
     )
 
 
@@ -35,10 +41,11 @@ def run_upkeep() -> str:
     """One pass of upkeep by the clock; what it did, for django-q2's list of results."""
     from django_q.tasks import async_task  # a web server, that has schedules too, needs neither
 
-    from coordinator import cleanup
+    from coordinator import cleanup, signs
 
     now = timezone.now()
     report, removed = upkeep.tick(now), cleanup.tick(now)
+    signs.show(signs.UPKEEP)
     if report.more:
         async_task(UPKEEP, group="upkeep")
     jobs = f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"

@@ -12,8 +12,10 @@ from taskmonitor.serving.asgi_types import Receive, Scope, Send
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmonitor.settings")
 django.setup(set_prefix=False)
 
-from taskmonitor.serving.handler import Handler  # noqa: E402 - it needs what setup loads
+from coordinator import signs  # noqa: E402 - they need what setup loads
+from taskmonitor.serving.handler import Handler  # noqa: E402
 from taskmonitor.serving.prepare import join_site  # noqa: E402
+from taskmonitor.serving.probes import Probes  # noqa: E402
 from taskmonitor.serving.versions import Unfit  # noqa: E402
 
 
@@ -22,11 +24,14 @@ class Application:
 
     def __init__(self) -> None:
         self.handler = Handler(settings.THREADS)
+        self.probes = Probes(signs.problems)
         get_resolver().url_patterns  # noqa: B018 - imports the views now, not in the first request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["path"] in Probes.PATHS:
+            await self.probes(scope, send)
         else:
             await self.handler(scope, receive, send)
 
