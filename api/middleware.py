@@ -1,7 +1,6 @@
 """What is the same for every address of the API: prefixes, versions, matrix parameters, request ids, no HTML."""
 
 import re
-import uuid
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -12,10 +11,11 @@ from api.errors import plain_fault
 from api.negotiation import wants_json
 from api.wire import Wire
 from taskmonitor.errors import Invalid
+from taskmonitor.logs import note
 from taskmonitor.services.jobs import correlation
 from taskmonitor.serving.readable import refusal
 
-_OURS = re.compile(r"/*(?:api|ovirt-engine)(?:[/;]|\Z)")
+_OURS = re.compile(r"/*(?:api|ovirt-engine|metrics)(?:[/;]|\Z)")
 _API = re.compile(
     r"(?P<prefix>/api|/ovirt-engine/api)(?:/(?P<version>v[0-9]+))?(?P<rest>(?:/.*)?)", re.DOTALL
 )
@@ -39,7 +39,7 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not _OURS.match(request.path_info):
             return self.get_response(request)
-        request.correlation_id = str(uuid.uuid4())  # type: ignore[attr-defined]
+        request.correlation_id = request.facts["request_id"]  # type: ignore[attr-defined]
         request.by_program = "HTTP_COOKIE" not in request.META  # type: ignore[attr-defined]
         response = self.answer(request)
         response["Correlation-Id"] = request.correlation_id  # type: ignore[attr-defined]
@@ -65,7 +65,9 @@ class ApiMiddleware:
             status, problem = 400, f"There is no version {asked[:20]}; ask for 3 or 4."
         given = request.META.get("HTTP_CORRELATION_ID") or request.GET.get("correlation_id")
         try:
-            request.correlation_id = correlation(given or None)  # type: ignore[attr-defined]
+            if given:
+                request.correlation_id = correlation(given)  # type: ignore[attr-defined]
+                note(correlation_id=request.correlation_id)  # type: ignore[attr-defined]
         except Invalid as error:
             status, problem = 400, str(error)
         if problem:

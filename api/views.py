@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from api.wire import Document, Members, Wire
 from api.xml import DECLARATION
 from taskmonitor.errors import Invalid, NotAllowed, NotInScope, TaskMonitorError
+from taskmonitor.logs import note
 from taskmonitor.models import AccessToken, Actor, Right
 from taskmonitor.selectors.access import actor
 from taskmonitor.services.idempotency import Answer, answer_once
@@ -50,6 +51,7 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         self.now = timezone.now()
         self.actor = actor(self.request.user, scope=self.request.auth)
+        note(user=self.actor.name)
         if request.method in ("GET", "HEAD") and hasattr(self, "get"):
             self.need_scope("read")
         elif request.method == "POST" and hasattr(self, "post"):

@@ -31,6 +31,7 @@ from coordinator.rebuild import Unbuildable, children_of, parsed, rebuild
 from coordinator.repository import get_child_command_ids, returned
 from coordinator.submission import store_children
 from taskmonitor.errors import TaskMonitorError
+from taskmonitor.logs import about
 from taskmonitor.services.own_work import OwnWork
 from taskmonitor.services.text import legible
 from taskmonitor.statements import Prepared
@@ -100,7 +101,7 @@ class Run(Engine):
 
     def run(self) -> None:
         """Do what can be done now, step after step. Nothing that the command does wrong gets out of here."""
-        with _unless_superseded():
+        with about({"command_id": self.row.pk, "job_id": self.row.job_id}), _unless_superseded():
             try:
                 self.command = rebuild(self.row)
                 self.command.engine = self

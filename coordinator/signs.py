@@ -13,7 +13,6 @@ from django.db import Error, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from coordinator.command import Command
 from coordinator.models import CommandEntity, LifeSign
 from coordinator.schedules import UPKEEP_PERIOD
 from taskmonitor.services.site import is_released
@@ -23,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 PERIOD = timedelta(seconds=10)  # between two signs of a cluster
 UPKEEP = "upkeep"  # the sign that a pass of it leaves at its end
+LONGEST_CALL = timedelta(minutes=5)  # Command.time_limit; to import that takes 7 MB
 FORGOTTEN = timedelta(days=1)  # after which the sign of a cluster that died is removed
 
 
@@ -106,7 +106,7 @@ def _of_clusters(signs: Signs) -> str:
 
 def _of_upkeep(signs: Signs) -> str:
     """Upkeep may be late by one period, and by as long as a call of a command may hold up a worker."""
-    allowed = 2 * UPKEEP_PERIOD + (Command.time_limit if signs.busy else timedelta(0))
+    allowed = 2 * UPKEEP_PERIOD + (LONGEST_CALL if signs.busy else timedelta(0))
     if not signs.clusters or signs.running <= allowed:
         return ""  # it is their work, and they have only begun
     if signs.upkeep is None:

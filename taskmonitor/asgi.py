@@ -16,6 +16,7 @@ from coordinator import signs  # noqa: E402 - they need what setup loads
 from taskmonitor.serving.handler import Handler  # noqa: E402
 from taskmonitor.serving.prepare import join_site  # noqa: E402
 from taskmonitor.serving.probes import Probes  # noqa: E402
+from taskmonitor.serving.requests import noted  # noqa: E402
 from taskmonitor.serving.versions import Unfit  # noqa: E402
 
 
@@ -33,7 +34,7 @@ class Application:
         elif scope["path"] in Probes.PATHS:
             await self.probes(scope, send)
         else:
-            await self.handler(scope, receive, send)
+            await noted(self.handler, scope, receive, send)
 
     def end_streams(self) -> None:
         """The server is to stop; it does not while streams are open."""

@@ -32,9 +32,9 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
             raise SystemExit(f"{var} cannot be {number}; it is a number from {least} to {most}")
         return number
 
-    def switch(self, var: str) -> bool:
-        """Whether it is on; what is not said is off."""
-        given = self.str(var, default="0").lower()
+    def switch(self, var: str, default: str = "0") -> bool:
+        """Whether it is on."""
+        given = self.str(var, default=default).lower()
         if given not in (*self.BOOLEAN_TRUE_STRINGS, "false", "off", "n", "no", "0", ""):
             raise SystemExit(f"{var} cannot be {given!r}; it is 1 or 0")
         return given in self.BOOLEAN_TRUE_STRINGS
@@ -81,6 +81,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "taskmonitor.serving.requests.RequestFacts",
     "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -284,6 +285,9 @@ WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where t
 # Bytes that the body of a request may have
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.number("TASKMONITOR_BODY_LIMIT", default=1_000_000, least=1, most=10**9)
 
+# Whether anybody may read /metrics, or only who sees everybody's jobs
+METRICS_PUBLIC = env.switch("TASKMONITOR_METRICS_PUBLIC")
+
 # What upkeep does when (MISSION.md D14)
 CLEAR_FINISHED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FINISHED_MINUTES", default=10))
 CLEAR_FAILED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FAILED_MINUTES", default=60))
@@ -311,16 +315,26 @@ SPECTACULAR_SETTINGS = {"TITLE": "Task Monitor", "VERSION": VERSION}
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     raise SystemExit(f"LOG_LEVEL cannot be {LOG_LEVEL!r}; it is DEBUG, INFO, WARNING, ERROR or CRITICAL")
+LOG_FORMAT = env.str("LOG_FORMAT", default="plain")
+if LOG_FORMAT not in ("plain", "json"):
+    raise SystemExit(f"LOG_FORMAT cannot be {LOG_FORMAT!r}; it is plain or json")
+LOG_REQUESTS = env.switch("LOG_REQUESTS", default="1")
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line has them
 logging._srcfile = None  # nor where it was written
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "plain": {"()": "taskmonitor.logs.PlainLine"},
+        "json": {"()": "taskmonitor.logs.JsonLine"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {  # what these say of themselves, and of each odd request, is news only to who looks for a fault
-        name: {} if LOG_LEVEL == "DEBUG" else {"level": level}
-        for name, level in {"django-q": "WARNING", "uvicorn.error": "ERROR"}.items()
+    "loggers": {
+        "django.request": {"level": "ERROR"},  # of what is refused serving/requests.py has a line
+        **{  # what these say of themselves, and of each odd request, is news only to who looks for a fault
+            name: {} if LOG_LEVEL == "DEBUG" else {"level": level}
+            for name, level in {"django-q": "WARNING", "uvicorn.error": "ERROR"}.items()
+        },
     },
 }

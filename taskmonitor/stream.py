@@ -19,6 +19,7 @@ from uuid import UUID
 from django.db import Error, close_old_connections, connections
 
 from taskmonitor import feed
+from taskmonitor.metrics import STREAM_READERS
 from taskmonitor.models import Actor, Right, Step
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Hub:
     async def reader(self, actor: Actor, after: int | None = None) -> AsyncIterator["Reader"]:
         """A reader that has seen all up to the position `after`, or else all that there is now."""
         self._readers += 1
+        STREAM_READERS.inc()
         try:
             async with self._starting:
                 if self._looking is None:
@@ -75,6 +77,7 @@ class Hub:
             yield Reader(self, actor, self.last if after is None or lost else after, lost=lost)
         finally:
             self._readers -= 1
+            STREAM_READERS.dec()
             if not self._readers:
                 self._stop()
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from taskmonitor.logs import note
 from taskmonitor.models import Actor
 from taskmonitor.selectors import access
 
@@ -70,4 +71,5 @@ class Confirmation(TemplateResponse):
 def actor(request: HttpRequest) -> Actor:
     """Who is at the admin's pages."""
     user: Any = request.user  # the admin lets nobody in who is not logged in
+    note(user=user.get_username())
     return access.actor(user)

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.views.decorators.cache import never_cache
 
 from taskmonitor.errors import Invalid, NotAllowed, NotFound
+from taskmonitor.logs import note
 from taskmonitor.models import Actor, Right
 from taskmonitor.selectors import access
 
@@ -47,6 +48,7 @@ def _door(
         if not isinstance(user, User):
             return to_nobody(request)
         actor = access.actor(user)
+        note(user=actor.name)
         request.sees_commands = actor.may(Right.VIEW_ALL) or actor.may(Right.CONTROL)  # type: ignore[attr-defined]
         try:
             return view(request, actor, *args, **kwargs)

@@ -11,6 +11,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from taskmonitor.logs import note
 from taskmonitor.models import Actor, Verb
 from taskmonitor.selectors import access
 from taskmonitor.stream import Change, Reset, hub
@@ -25,6 +26,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     actor = await _actor(request.session)
     if actor is None:
         return HttpResponse("Log in first.", status=401)
+    note(user=actor.name)
     given = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(given) if given.isascii() and given.isdecimal() and len(given) <= 18 else None
     return StreamingHttpResponse(

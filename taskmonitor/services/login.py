@@ -16,6 +16,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 
 from taskmonitor.errors import BeingChecked, LoginRefused, TooManyAttempts
+from taskmonitor.metrics import LOGINS_REFUSED
 from taskmonitor.models import SYSTEM, LoginNetwork
 from taskmonitor.services import login_limits
 from taskmonitor.services.access import audit
@@ -76,6 +77,7 @@ def _admitted(user: User | None, *, name: str, password: str, address: str, now:
         login_limits.forgive(attempt, now)
         _note_network(right, here, now)
         return right
+    LOGINS_REFUSED.labels("wrong").inc()
     logger.warning("Login refused name=%r address=%s", name[:150], address)
     if is_attack:
         _audit_attempts(name, address, now)
@@ -91,6 +93,7 @@ def _user(name: str) -> User | None:
 def _mind_limits(attempt: Attempt, now: datetime) -> None:
     wait = login_limits.wait(attempt, now)
     if wait:
+        LOGINS_REFUSED.labels("too_many").inc()
         raise TooManyAttempts(wait)
 
 

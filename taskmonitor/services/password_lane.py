@@ -8,6 +8,7 @@ from threading import Lock
 from django.conf import settings
 
 from taskmonitor.errors import TooManyAttempts
+from taskmonitor.metrics import LOGINS_REFUSED
 
 PLACES = 4  # as many of the server's threads at most; half of them if these are few
 FULL = timedelta(seconds=2)  # in which a full lane has emptied
@@ -39,6 +40,7 @@ class PasswordLane:
         if not self._enter(place):
             place = (network, True)
             if not (is_known() and self._enter(place)):
+                LOGINS_REFUSED.labels("busy").inc()
                 raise TooManyAttempts(FULL)
         try:
             yield

@@ -1,7 +1,6 @@
 """The web server: uvicorn with our limits, on a socket that outlives it."""
 
 import asyncio
-import logging
 import os
 import resource
 import signal
@@ -68,7 +67,7 @@ def serve(bound: socket.socket) -> None:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=logging.getLogger().isEnabledFor(logging.DEBUG),
+        access_log=False,  # it has queries; requests.py has lines of our own
         server_header=False,
         proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
         timeout_keep_alive=75,

@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from taskmonitor.lifecycle import Lifecycle
+from taskmonitor.logs import known
 from taskmonitor.selectors.state import State
 from taskmonitor.version import VERSION
 
@@ -17,6 +18,12 @@ register = template.Library()
 def version() -> str:
     """Which Task Monitor this is."""
     return VERSION
+
+
+@register.simple_tag
+def request_id() -> str:
+    """Under which the log has this request."""
+    return str(known().get("request_id", ""))
 
 
 @register.simple_tag

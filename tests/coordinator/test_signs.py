@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from coordinator import signs
 from coordinator.broker import claim
+from coordinator.command import Command
 from coordinator.models import LifeSign
 from coordinator.schedules import run_upkeep
 from tests.coordinator.commands import Plain
@@ -60,6 +61,10 @@ def test_upkeep_may_wait_for_a_command_that_holds_a_worker(engine: Engine) -> No
     assert signs.problems() == []
     left(signs.UPKEEP, ago=430)
     assert signs.problems() == ["Upkeep last ended 430 s ago."]
+
+
+def test_a_command_may_hold_a_worker_for_as_long_as_its_call_may_take() -> None:
+    assert Command.time_limit == signs.LONGEST_CALL
 
 
 def test_a_sign_can_be_renewed_and_taken_back() -> None:
