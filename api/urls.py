@@ -3,10 +3,12 @@
 from django.urls import path
 
 from api.native import commands
+from api.native.metrics import Metrics
 from api.native.openapi import OpenApi
 from api.ovirt import batch, site, sso, views
 
 urlpatterns = [
+    path("metrics", Metrics.as_view()),
     path("api", site.Root.as_view()),
     path("api/openapi.json", OpenApi.as_view()),
     path("api/capabilities", site.Capabilities.as_view()),
