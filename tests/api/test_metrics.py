@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -115,6 +116,16 @@ def test_commands_are_counted_by_type_and_what_they_wait_for(engine: Engine) -> 
     assert 30 <= value(found, "taskmonitor_poll_lag_seconds") < 60
     CommandEntity.objects.filter(lease_until=None).update(due_at=now + timedelta(hours=1))
     assert value(of(Work()), "taskmonitor_poll_lag_seconds") == 0
+
+
+def test_without_a_database_the_rest_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**_: Any) -> None:
+        raise OperationalError("the connection is closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(feed, "last", away)
+        found = of(Work())
+    assert found == {("taskmonitor_database_up", frozenset()): 0}
 
 
 def test_clusters_and_upkeep_are_seen() -> None:

@@ -156,6 +156,21 @@ def test_a_database_that_hangs_is_told_of_within_a_bound_and_holds_up_no_healthz
     eventually(lambda: ready(own_site))
 
 
+def test_a_database_that_is_away_is_told_of_and_so_is_that_it_is_back(own_site: Site) -> None:
+    if "DATABASE_URL" not in own_site.environment:
+        pytest.skip("SQLite is a file, and here if we are.")
+    eventually(lambda: ready(own_site))
+    address = urlsplit(own_site.environment["DATABASE_URL"])
+    with psycopg.connect(address._replace(path="/postgres").geturl(), autocommit=True) as server:
+        name = address.path[1:]
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        told = eventually(lambda: not ready(own_site) and probe(own_site, "/readyz"))
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+    assert told == (503, f"{probes.AWAY}\n")
+    eventually(lambda: ready(own_site))
+
+
 @contextmanager
 def locked(site: Site) -> Iterator[None]:
     """Within it nobody can write jobs."""
