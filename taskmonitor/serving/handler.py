@@ -45,9 +45,10 @@ class Handler(BaseHandler):
         self.streams = Streams(self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = self._known.knows(scope)
         try:
-            async with self._bodies.read(scope, receive, known=self._known.knows(scope)) as body:
-                await self._serve(scope, body, receive, send)
+            async with self._bodies.read(scope, receive, known=known) as body:
+                await self._serve(scope, body, receive, send, known=known)
         except Gone:
             pass
         except Ambiguous:
@@ -57,17 +58,17 @@ class Handler(BaseHandler):
         except NoRoom:
             await _send_refusal(send, 503, (b"retry-after", b"1"))
 
-    async def _serve(self, scope: Scope, body: BytesIO, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, body: BytesIO, receive: Receive, send: Send, *, known: bool) -> None:
         content = body.getvalue()  # a request closes its body
 
         def answered() -> Answer | HttpResponse:
             return self._answer(request_of(scope, type(body)(content)))
 
-        answer = await self._threads.run(answered)
+        answer = await self._threads.run(answered, later=not known)
         if isinstance(answer, HttpResponse) and answer.waiting.then is None:  # type: ignore[attr-defined]
             await self.streams.outlast(answer.waiting.until())  # type: ignore[attr-defined]
             await self._threads.run(answer.close)
-            answer = await self._threads.run(answered)
+            answer = await self._threads.run(answered, later=not known)
         if isinstance(answer, HttpResponse):
             answer = await self._outwait(answer)
         refused = isinstance(body, TooLarge)
@@ -100,7 +101,7 @@ class Handler(BaseHandler):
         set_script_prefix(get_script_prefix(request.scope))
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
-        if getattr(request, "by_program", False) and getattr(request, "user", None):
+        if "user" in request.scope["facts"]:
             self._known.learn(request.scope)
         if isinstance(response, StreamingHttpResponse) and request.method != "HEAD":
             return Answer(response.status_code, _headers(response), response)

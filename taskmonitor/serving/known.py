@@ -1,4 +1,4 @@
-"""Who has been known by the API lately, by what their requests say of them."""
+"""Who has been known lately, by what their requests say of them."""
 
 import secrets
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ MOST = 10_000  # kept at once
 class Known:
     """Credentials that were right, as hashes that are worth nothing elsewhere.
 
-    It only says whose bodies come first. Who is in it may have lost all rights meanwhile.
+    It only says whose requests come first. Who is in it may have lost all rights meanwhile.
     """
 
     def __init__(self) -> None:
@@ -28,5 +28,5 @@ class Known:
         return self._hash(scope) in self._found
 
     def _hash(self, scope: Mapping[str, Any]) -> bytes:
-        said = b"".join(value for name, value in scope["headers"] if name == b"authorization")
+        said = b"".join(value for name, value in scope["headers"] if name in (b"authorization", b"cookie"))
         return blake2b(said, key=self._key, digest_size=16).digest()
