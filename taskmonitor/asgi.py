@@ -12,7 +12,8 @@ from taskmonitor.serving.asgi_types import Receive, Scope, Send
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmonitor.settings")
 django.setup(set_prefix=False)
 
-from taskmonitor.serving.handler import Handler  # noqa: E402 - it needs what setup loads
+from taskmonitor.serving.bounds import bound_connections  # noqa: E402 - these need what setup loads
+from taskmonitor.serving.handler import Handler  # noqa: E402
 from taskmonitor.serving.prepare import join_site  # noqa: E402
 from taskmonitor.serving.versions import Unfit  # noqa: E402
 
@@ -41,6 +42,7 @@ class Application:
         except Unfit as error:
             await send({"type": "lifespan.startup.failed", "message": str(error).strip()})
             return
+        bound_connections()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self.handler.stop)
