@@ -7,6 +7,7 @@ from django.apps import apps
 from django.utils import timezone
 
 from taskmonitor import upkeep
+from taskmonitor.services.portions import Portions
 
 UPKEEP = "coordinator.schedules.run_upkeep"
 REGISTER = frozenset({UPKEEP})  # all functions that a schedule or a stored task may name
@@ -37,9 +38,9 @@ def run_upkeep() -> str:
 
     from coordinator import cleanup
 
-    now = timezone.now()
-    report, removed = upkeep.tick(now), cleanup.tick(now)
-    if report.more:
+    now, portions = timezone.now(), Portions(upkeep.SPELL)
+    report, removed = upkeep.tick(now, portions), cleanup.tick(now, portions)
+    if portions.over:
         async_task(UPKEEP, group="upkeep")
     jobs = f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"
     return f"{jobs}; {len(removed)} commands removed"
