@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 5.0  # seconds that a request waits for SQLite's writers before it, counted from when it came in
 LEAST = 0.2  # seconds that it waits in any case, however long it had to wait for a thread
 OTHERS_PATIENCE = 20.0  # seconds that all others wait, which are asked by nobody for an answer
+TURN = 2.5  # seconds that another process may take for its turn
 PAUSE = 0.0003  # seconds between looks whether another process's turn has ended
 
 request_came: ContextVar[float | None] = ContextVar(
@@ -66,20 +67,19 @@ def note(write: Callable[[], object]) -> None:
 def _turn(database: Any, at_once: bool) -> Iterator[None]:
     """This thread's turn, and its process's among those of its data folder.
 
-    A process that was stopped in its turn is passed by after half of the time, so that it stops nobody for good:
-    SQLite's own lock decides then.
+    A process that was stopped in its turn is passed by, so that it stops nobody for good: SQLite's own lock decides then.
     """
     came, now = request_came.get(), monotonic()
     patience = OTHERS_PATIENCE if came is None else PATIENCE
-    wait = 0.0 if at_once else max((came or now) + patience - now, LEAST)
-    if not _writer.acquire(timeout=wait):
+    deadline = now if at_once else max((came or now) + patience, now + LEAST)
+    if not _writer.acquire(timeout=deadline - now):
         raise OperationalError("other threads have been writing to SQLite for too long")
     try:
-        door = _door(os.getpid())
-        while not _opened(door) and monotonic() < now + wait - patience / 2:
+        door, pass_by = _door(os.getpid()), min(monotonic() + TURN, deadline)
+        while not _opened(door) and monotonic() < pass_by:
             sleep(PAUSE)
         try:
-            with _timeout(database, max(now + wait - monotonic(), 0), patience):
+            with _timeout(database, max(deadline - monotonic(), 0), patience):
                 yield
         finally:
             fcntl.lockf(door, fcntl.LOCK_UN)

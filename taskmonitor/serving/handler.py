@@ -43,9 +43,11 @@ class Handler(BaseHandler):
     def __init__(self, threads: int) -> None:
         super().__init__()
         self.load_middleware()
-        at_once, half = 1 if connection.vendor == "sqlite" else 4, (threads + 1) // 2
-        self._threads = Threads("request", half, at_once=at_once)
-        self._reading = Threads("reading", half, at_once=at_once)  # which so never waits for who writes
+        at_once = 1 if connection.vendor == "sqlite" else 4
+        self._threads = Threads("request", threads, at_once=at_once)
+        self._reading = Threads(
+            "reading", (threads + 1) // 2, at_once=at_once
+        )  # who reads waits for no writer
         self._bodies, self._known = Bodies(), Known()
         self.streams = Streams(self._reading)
 
