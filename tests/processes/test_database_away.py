@@ -215,12 +215,19 @@ def processes(server: Server) -> list[int]:  # noqa: F811
     return [first, *descendants(first)]
 
 
+def read_at_once(site: Site, clients: int) -> None:
+    """So that threads of the server have connections to its database."""
+    with ThreadPoolExecutor(clients) as at_once:
+        answers = list(at_once.map(lambda _: ask(site, "GET", "/api/jobs").status, range(clients)))
+    assert set(answers) == {200}
+
+
 def test_a_database_that_hangs_holds_nobody_for_long(server: Server, tmp_path: Path) -> None:  # noqa: F811
     """Its system still confirms what is sent to it, so that no time-out of a connection counts."""
     url = f"{server.url}?options=-c%20statement_timeout%3D2s"
     with running_site(tmp_path / "data", DATABASE_URL=url) as site:
         cookie = log_in(site)
-        add_job(site)
+        read_at_once(site, 20)
         stopped = processes(server)
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
@@ -289,13 +296,12 @@ def test_a_network_that_swallows_everything_holds_nobody_for_long(
         rules.write(f"host all all {HERE}/32 trust\n")
     far = replace(server, host=THERE, inside=("ip", "netns", "exec", network.name))
     far.control("start")
-    with running_site(tmp_path / "data", DATABASE_URL=far.url) as site:
+    url = f"{far.url}?options=-c%20statement_timeout%3D60s"  # so that it is the connection that is noticed
+    with running_site(tmp_path / "data", DATABASE_URL=url) as site:
         cookie = log_in(site)
         add_job(site)
+        read_at_once(site, 100)
         with ThreadPoolExecutor(100) as clients:
-            list(
-                clients.map(lambda _: ask(site, "GET", "/api/jobs"), range(100))
-            )  # so that connections are open
             network.swallow()
             asked = [clients.submit(timed, lambda: ask(site, "GET", "/api/jobs")) for _ in range(50)]
             asked += [clients.submit(timed, lambda: ask(site, "POST", "/api/jobs", JOB)) for _ in range(50)]
