@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -16,6 +15,7 @@ from api.json import dumps
 from api.wire import Document, Members, Wire, writable
 from api.xml import DECLARATION, element
 from taskmonitor import errors
+from taskmonitor.database_trouble import is_database_trouble
 from taskmonitor.serving.patience import postpone
 
 logger = logging.getLogger(__name__)
@@ -47,16 +47,14 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     RequestDataTooBig: (413, "Request too large"),
     SuspiciousOperation: (400, "Request syntactically incorrect."),
     exceptions.UnsupportedMediaType: (415, "Unsupported media type"),
-    OperationalError: (503, "Database not available"),
-    InterfaceError: (503, "Database not available"),
 }
+AWAY, COME_AGAIN = "Database not available", "Nothing was stored; try again."
 WORDS: dict[type[Exception], str] = {
     exceptions.NotAuthenticated: "Give a user name and password, or a token.",
     RequestDataTooBig: f"The body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.",
-    OperationalError: "Nothing was stored; try again.",
-    InterfaceError: "Nothing was stored; try again.",
 }
-_REASONS = {400: "Request syntactically incorrect.", 403: OPERATION_FAILED, 404: "Not found"}
+_REASONS = {400: "Request syntactically incorrect.", 403: OPERATION_FAILED, 404: "Not found", 503: AWAY}
+_CODES = {500: "server_error", 503: "temporarily_unavailable"}
 
 
 def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
@@ -79,6 +77,8 @@ def fault(problem: Exception, context: Mapping[str, Any]) -> Response:
 
 def told(problem: Exception) -> tuple[int, str]:
     """The HTTP status of a problem and the reason in a fault."""
+    if is_database_trouble(problem):
+        return 503, AWAY
     return next((TABLE[kind] for kind in type(problem).__mro__ if kind in TABLE), (500, "Internal error"))
 
 
@@ -87,6 +87,8 @@ def detail(problem: Exception, status: int, correlation_id: str) -> str:
     for kind, words in WORDS.items():
         if isinstance(problem, kind):
             return words
+    if status == 503:
+        return COME_AGAIN
     if status >= 500:
         return f"Something went wrong here; the log has it under {correlation_id}."
     words = str(getattr(problem, "detail", problem)) or OPERATION_FAILED
@@ -109,8 +111,7 @@ def plain_fault(wire: Wire, status: int, detail: str) -> HttpResponse:
     reason = _REASONS.get(status, "Internal error" if status >= 500 else OPERATION_FAILED)
     members = fault_members(wire.dialect, reason, detail)
     if wire.json and not wire.base:
-        code = "invalid_request" if status < 500 else "server_error"
-        members = {"error": members["detail"], "error_code": code}
+        members = {"error": members["detail"], "error_code": _CODES.get(status, "invalid_request")}
     if wire.json:
         return HttpResponse(dumps(members, wire.dialect), "application/json", status)
     return HttpResponse(DECLARATION + element("fault", members), "application/xml; charset=utf-8", status)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from api.errors import plain_fault
+from api.errors import COME_AGAIN, plain_fault
 from api.negotiation import wants_json
 from api.wire import Wire
 from taskmonitor.errors import Invalid
@@ -24,6 +24,7 @@ _DIALECTS = {"": "design", "3": "v3", "4": "v4"}
 _WORDS = {
     400: "The request was refused; see that its Host is among ALLOWED_HOSTS.",
     403: "[User is not authorized to perform this action.]",
+    503: COME_AGAIN,
 }
 
 
@@ -76,7 +77,7 @@ class ApiMiddleware:
             request.path_info = "/api" + match["rest"].replace("/Jobs", "/jobs", 1)
         response = self.get_response(request)
         if response.status_code >= 300 and response.get("Content-Type", "").startswith("text/"):
-            return _instead_of_page(request, wire, response.status_code)
+            return _instead_of_page(request, wire, response)
         return response
 
 
@@ -94,9 +95,13 @@ def _without_matrix(path: str) -> tuple[str, dict[str, str]]:
     return "/" + "/".join(segments), matrix
 
 
-def _instead_of_page(request: HttpRequest, wire: Wire, status: int) -> HttpResponse:
-    """A fault in place of Django's own words, which are for people: an unknown address, a foreign host, a crash."""
+def _instead_of_page(request: HttpRequest, wire: Wire, page: HttpResponseBase) -> HttpResponse:
+    """A fault in place of words for people: an unknown address, a foreign host, a crash, a database that is away."""
+    status = page.status_code
     if status < 400 or status == 404:
         return plain_fault(wire, 404, f"There is nothing at {request.path[:200]}.")
     unknown = f"Something went wrong here; the log has it under {request.correlation_id}."  # type: ignore[attr-defined]
-    return plain_fault(wire, status, _WORDS.get(status, unknown))
+    fault = plain_fault(wire, status, _WORDS.get(status, unknown))
+    if "Retry-After" in page:
+        fault["Retry-After"] = page["Retry-After"]
+    return fault

@@ -7,16 +7,19 @@ from uuid import UUID
 from django.conf import settings
 
 from coordinator.repository import commands_before_date, remove_all_commands_before_date
+from taskmonitor.services.portions import Portions
 
 logger = logging.getLogger(__name__)
 
 
-def tick(now: datetime, *, dry_run: bool = False) -> list[UUID]:
-    """Remove what ended long ago; the topmost commands. Of a dry run, those that it would begin with."""
-    cutoff = now - settings.KEEP_ENDED_COMMANDS_FOR
-    if dry_run:
-        return commands_before_date(cutoff)
-    removed = remove_all_commands_before_date(cutoff)
+def planned(now: datetime) -> list[UUID]:
+    """The topmost commands that a tick would begin with."""
+    return commands_before_date(now - settings.KEEP_ENDED_COMMANDS_FOR)
+
+
+def tick(now: datetime, portions: Portions) -> list[UUID]:
+    """Remove what ended long ago; the topmost commands."""
+    removed = remove_all_commands_before_date(now - settings.KEEP_ENDED_COMMANDS_FOR, portions)
     if removed:
         logger.info("Cleanup removed=%d", len(removed))
     return removed

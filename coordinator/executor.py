@@ -20,6 +20,7 @@ from coordinator.models import OVER, CommandEntity, CommandStatus
 from coordinator.rebuild import parsed, rebuild
 from coordinator.repository import get_command_entity, get_command_status
 from coordinator.submission import store
+from taskmonitor.database_trouble import is_database_trouble
 from taskmonitor.errors import Conflict, Invalid, NotAllowed, NotFound, TaskMonitorError
 from taskmonitor.models import SYSTEM, Actor
 from taskmonitor.services import jobs
@@ -117,6 +118,8 @@ def _valid(kind: type[Command[Any, Any]], given: BaseModel, context: Context) ->
     except TaskMonitorError:
         raise
     except Exception as error:
+        if is_database_trouble(error):
+            raise
         logger.exception("Command type=%s cannot be submitted", kind.name)
         raise Conflict(
             f"{kind.name} has a fault of its own, {type(error).__name__}; the log has it."

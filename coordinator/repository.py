@@ -5,6 +5,7 @@ Missing rows are nobody's fault: an update of one does nothing, a read answers N
 
 from datetime import datetime
 from enum import StrEnum
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,11 @@ from coordinator.rebuild import Unbuildable, rebuild
 from coordinator.secrets import stored
 from taskmonitor.errors import Conflict
 from taskmonitor.services.own_work import OwnWork
+from taskmonitor.services.portions import Portions, delete_first
 from taskmonitor.services.transaction import writing
 from taskmonitor.statements import Prepared
 
-PORTION = 500  # hierarchies that one transaction removes
+MANY = 5000  # hierarchies that are looked for at once
 UPDATED = (  # what persisting a command anew writes
     *("command_type", "command_parameters", "command_params_class", "execution_reason", "status"),
     *("callback_enabled", "callback_notified", "executed", "return_value", "return_value_class"),
@@ -240,21 +242,30 @@ def remove_all_commands_in_hierarchy(command_id: UUID) -> int:
         return len(cursor.fetchall())
 
 
-def remove_all_commands_before_date(cutoff: datetime) -> list[UUID]:
-    """Remove the hierarchies that ended before `cutoff`, whole; the topmost ids. Live ones stay, whatever their age."""
+def remove_all_commands_before_date(cutoff: datetime, portions: Portions | None = None) -> list[UUID]:
+    """Remove the hierarchies that ended before `cutoff`, whole; the topmost ids. Live ones stay, whatever their age.
+
+    Only as many of them as there is time for, if `portions` says how much that is.
+    """
+    portions = portions or Portions(inf)
     removed: list[UUID] = []
-    while portion := commands_before_date(cutoff)[:PORTION]:
-        with writing():
-            CommandEntity.objects.filter(root_command_id__in=portion).delete()
-            CommandEntity.objects.filter(pk__in=portion).delete()
-        removed += portion
+    while not portions.over and (tops := commands_before_date(cutoff)):
+        while tops and not portions.over:
+            with portions.transaction():
+                portion, left = tops[: portions.size], portions.size
+                beneath = CommandEntity.objects.filter(root_command_id__in=portion)
+                if whole := delete_first(beneath, left) < left:
+                    CommandEntity.objects.filter(pk__in=portion).delete()
+            if whole:
+                removed += portion
+                tops = tops[len(portion) :]
     return removed
 
 
 def commands_before_date(cutoff: datetime) -> list[UUID]:
     """The topmost ids of the hierarchies of which all ended before `cutoff`, at most some thousand at a time."""
     tops = CommandEntity.objects.filter(root_command_id=None, status__in=ENDED, ended_at__lt=cutoff)
-    oldest = list(tops.order_by("ended_at").values_list("pk", flat=True)[: 10 * PORTION])
+    oldest = list(tops.order_by("ended_at").values_list("pk", flat=True)[:MANY])
     living = CommandEntity.objects.filter(root_command_id__in=oldest).exclude(
         status__in=ENDED, ended_at__lt=cutoff
     )

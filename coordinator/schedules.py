@@ -8,6 +8,7 @@ from django.apps import apps
 from django.utils import timezone
 
 from taskmonitor import upkeep
+from taskmonitor.services.portions import Portions
 
 UPKEEP = "coordinator.schedules.run_upkeep"
 UPKEEP_PERIOD = timedelta(minutes=1)
@@ -43,10 +44,10 @@ def run_upkeep() -> str:
 
     from coordinator import cleanup, signs
 
-    now = timezone.now()
-    report, removed = upkeep.tick(now), cleanup.tick(now)
+    now, portions = timezone.now(), Portions(upkeep.SPELL)
+    report, removed = upkeep.tick(now, portions), cleanup.tick(now, portions)
     signs.show(signs.UPKEEP)
-    if report.more:
+    if portions.over:
         async_task(UPKEEP, group="upkeep")
     jobs = f"{len(report.lost)} lost, {len(report.cleared)} cleared, {len(report.deleted)} deleted"
     return f"{jobs}; {len(removed)} commands removed"

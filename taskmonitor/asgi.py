@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmonitor.settings")
 django.setup(set_prefix=False)
 
 from coordinator import signs  # noqa: E402 - they need what setup loads
+from taskmonitor.serving.bounds import bound_connections  # noqa: E402
 from taskmonitor.serving.handler import Handler  # noqa: E402
 from taskmonitor.serving.prepare import join_site  # noqa: E402
 from taskmonitor.serving.probes import Probes  # noqa: E402
@@ -47,6 +48,7 @@ class Application:
         except Unfit as error:
             await send({"type": "lifespan.startup.failed", "message": str(error).strip()})
             return
+        bound_connections()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self.handler.stop)

@@ -7,13 +7,14 @@ the commit; a lock held from there to the end of the transaction makes the two o
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
 
-from taskmonitor.models import Event, FeedHorizon, Job
+from taskmonitor.models import Event, FeedHorizon
 from taskmonitor.statements import insert
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,9 @@ def lost(after: int) -> bool:
     return after > 0 and not horizon <= after <= max(horizon, last())
 
 
-def forget(job: Job) -> None:
-    """Take note, before the job's events are deleted, that readers which have not seen them are too late."""
-    newest = job.events.aggregate(last=Max("position"))["last"] or 0
+def forget(jobs: Sequence[UUID]) -> None:
+    """Take note, before events of these jobs are deleted, that readers which have not seen them are too late."""
+    newest = Event.objects.filter(job__in=jobs).aggregate(last=Max("position"))["last"] or 0
     horizon, _ = FeedHorizon.objects.select_for_update().get_or_create(pk=1, defaults={"position": newest})
     if horizon.position < newest:
         FeedHorizon.objects.filter(pk=1).update(position=newest)

@@ -137,7 +137,7 @@ def database() -> dict[str, Any]:
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",  # a transaction that will write waits for its turn at its start
-            "timeout": 20,  # seconds to wait for another process's write
+            "timeout": 20,  # seconds to wait for another process's write; requests wait less (serving/bounds.py)
             "detect_types": 0,  # fields know their types; to guess them by columns first costs a call for each value
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;"
@@ -148,9 +148,19 @@ def database() -> dict[str, Any]:
         }  # a file, so that its threads meet as they do in service
     else:
         prepared = {"server_side_binding": True, "prepare_threshold": 2}  # halves the database's own work
+        # A server that has vanished is noticed within seconds, while asking it and while waiting for its answer
+        watched = {
+            "connect_timeout": 5,
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+        }
+        given = config.get("OPTIONS", {})
         # A process that was stopped within a transaction would keep its rows from everybody for as long
-        bounded = {"options": "-c idle_in_transaction_session_timeout=15s"}
-        config["OPTIONS"] = {"connect_timeout": 5, **prepared, **bounded, **config.get("OPTIONS", {})}
+        session = f"-c idle_in_transaction_session_timeout=15s {given.get('options', '')}".strip()
+        config["ENGINE"] = "taskmonitor.postgresql"
+        config["OPTIONS"] = {**prepared, **watched, **given, "options": session}
         config["CONN_HEALTH_CHECKS"] = True  # a restarted server costs no request
     return config | {"CONN_MAX_AGE": None}  # threads and workers are few and keep theirs
 

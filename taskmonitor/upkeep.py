@@ -7,35 +7,33 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from time import monotonic
+from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import Q, QuerySet
 
+from taskmonitor import sqlite_file
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import SYSTEM, AccessToken, IdempotencyRecord, Job
 from taskmonitor.services import jobs
-from taskmonitor.services.transaction import writing
+from taskmonitor.services.portions import Portions
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # jobs read at once
-SPELL = 3.0  # seconds after which a tick ends, so that neither commands nor a stop wait for it
+SPELL = 0.15  # seconds after which a tick ends, so that neither commands nor a stop wait for it
 
 
 @dataclass(slots=True)
 class Report:
-    """What a tick did: ids of jobs. Of a dry run, what it would begin with: at most a batch of each.
-
-    `more` says that its time was over before all was done.
-    """
+    """What a tick did: ids of jobs."""
 
     lost: list[UUID] = field(default_factory=list)
     cleared: list[UUID] = field(default_factory=list)
     deleted: list[UUID] = field(default_factory=list)
-    more: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.lost or self.cleared or self.deleted)
@@ -66,23 +64,34 @@ def deletes_at(job: Job) -> datetime | None:
     return job.cleared_at + retention if job.cleared_at else None
 
 
-def tick(now: datetime, *, dry_run: bool = False) -> Report:
-    """One pass of upkeep. It may be repeated or run twice at once: each effect is guarded by the job's row."""
-    deadline = monotonic() + SPELL
-    report = Report(
-        lost=_each(stale_jobs, now, None if dry_run else _lose, deadline),
-        cleared=[
-            *_each(_ended_to_clear, now, None if dry_run else _clear, deadline),
-            *_each(_lost_to_clear, now, None if dry_run else _clear, deadline),
-        ],
-        deleted=_each(_to_delete, now, None if dry_run else _delete, deadline),
-        more=monotonic() > deadline,
+def planned(now: datetime) -> Report:
+    """What a tick would begin with."""
+    lost, *cleared, deleted = (
+        [job.pk for job in due(now)[:BATCH]]
+        for due in (stale_jobs, _ended_to_clear, _lost_to_clear, _to_delete)
     )
-    if dry_run:
-        return report
-    with writing():
-        IdempotencyRecord.objects.filter(created__lt=now - settings.KEEP_ANSWERS_FOR).delete()
-        AccessToken.objects.filter(name="", expires__lt=now).delete()
+    return Report(lost, [*chain(*cleared)], deleted)
+
+
+def tick(now: datetime, portions: Portions) -> Report:
+    """One pass of upkeep. It may be repeated or run twice at once: each effect is guarded by the job's row."""
+    report = Report(
+        lost=_each(stale_jobs, now, _lose, portions),
+        cleared=[
+            *_each(_ended_to_clear, now, _clear, portions),
+            *_each(_lost_to_clear, now, _clear, portions),
+        ],
+    )
+    for rows in (
+        IdempotencyRecord.objects.filter(created__lt=now - settings.KEEP_ANSWERS_FOR),
+        AccessToken.objects.filter(name="", expires__lt=now),
+        Session.objects.filter(expire_date__lt=now),
+    ):
+        portions.delete(rows)
+    report.deleted = jobs.delete_jobs(
+        cleared_until=now - settings.KEEP_CLEARED_FOR, now=now, portions=portions
+    )
+    sqlite_file.shrink(portions)
     if report:
         logger.info(
             "Upkeep lost=%d cleared=%d deleted=%d", len(report.lost), len(report.cleared), len(report.deleted)
@@ -93,16 +102,19 @@ def tick(now: datetime, *, dry_run: bool = False) -> Report:
 def _each(
     due: Callable[[datetime], QuerySet[Job]],
     now: datetime,
-    effect: Callable[[Job, datetime], object] | None,
-    deadline: float,
+    effect: Callable[[Job, datetime], object],
+    portions: Portions,
 ) -> list[UUID]:
-    """The ids of the due jobs, and `effect` on each of them, batch after batch while that gets on."""
-    if effect is None:
-        return [job.pk for job in due(now)[:BATCH]]
+    """`effect` on each of the due jobs, batch after batch while that gets on; their ids."""
     done: list[UUID] = []
-    while monotonic() < deadline:
-        batch, before = due(now)[:BATCH], len(done)
-        done += [job.pk for job in batch if monotonic() < deadline and _affected(job, now, effect)]
+    while not portions.over:
+        batch, before = list(due(now)[:BATCH]), len(done)
+        left = batch
+        while left and not portions.over:
+            with portions.transaction():
+                portion, left = left[: portions.size], left[portions.size :]
+                affected = [job.pk for job in portion if _affected(job, now, effect)]
+            done += affected
         if len(batch) < BATCH or len(done) == before:
             break
     return done
@@ -154,7 +166,3 @@ def _lose(job: Job, now: datetime) -> None:
 
 def _clear(job: Job, now: datetime) -> None:
     jobs.clear_job(job_id=job.pk, actor=SYSTEM, now=now)
-
-
-def _delete(job: Job, now: datetime) -> None:
-    jobs.delete_job(job_id=job.pk, cleared_until=now - settings.KEEP_CLEARED_FOR, now=now)

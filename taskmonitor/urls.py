@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler500 = "taskmonitor.pages.errors.server_error"
 urlpatterns = [
     path("", include("api.urls")),
     path("admin/", admin.site.urls),

@@ -7,6 +7,7 @@ import re
 from typing import Any
 from uuid import UUID
 
+from django.db import Error
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -20,6 +21,7 @@ from api.wire import Document, Members
 from coordinator import operators, selectors
 from coordinator.models import OVER, CommandEntity, CommandStatus
 from coordinator.waiting import watch
+from taskmonitor.database_trouble import is_database_trouble
 from taskmonitor.errors import Invalid, Missing, NotAllowed, NotFound
 from taskmonitor.models import Right
 from taskmonitor.selectors.jobs import Cursor
@@ -147,8 +149,13 @@ class Commands(CommandView):
         command_id = UUID(response["Location"].rpartition("/")[2])
 
         def then() -> None:
-            actor = self.actor_by_now()
-            row = actor and selectors.listed(actor).defer(None).filter(pk=command_id).first()
+            try:
+                actor = self.actor_by_now()
+                row = actor and selectors.listed(actor).defer(None).filter(pk=command_id).first()
+            except Error as problem:
+                if not is_database_trouble(problem):
+                    raise
+                return  # what was right before the wait is right still
             if not actor or not row:
                 return
             self.actor = actor

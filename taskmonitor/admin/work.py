@@ -55,7 +55,7 @@ class JobAdmin(ReadOnlyAdmin):
         """The rules, and the jobs that the next pass of upkeep would begin with."""
         if not cast(User, request.user).is_superuser:
             raise PermissionDenied
-        report = upkeep.tick(timezone.now(), dry_run=True)
+        report = upkeep.planned(timezone.now())
         context = {
             **self.admin_site.each_context(request),
             "title": "Retention",

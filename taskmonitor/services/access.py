@@ -12,7 +12,7 @@ from taskmonitor.models import AccessToken, Actor, AuditEntry, Role
 from taskmonitor.models.access import digest
 from taskmonitor.services.text import required
 from taskmonitor.services.times import later
-from taskmonitor.services.transaction import writing
+from taskmonitor.services.transaction import note, writing
 
 NOTED_AFTER = timedelta(minutes=1)  # how far a token's last use may lag
 _MARK = "tm_"  # begins each token, so that scanners for leaked secrets can know it
@@ -90,8 +90,8 @@ def note_use(*, token: AccessToken, address: str, now: datetime) -> None:
     """Keep when and from where the token was last used, to the minute."""
     if token.last_used and token.last_used <= now < token.last_used + NOTED_AFTER:
         return
-    with writing():
-        AccessToken.objects.filter(pk=token.pk).update(last_used=now, last_used_from=_known_address(address))
+    used = AccessToken.objects.filter(pk=token.pk)
+    note(lambda: used.update(last_used=now, last_used_from=_known_address(address)))
 
 
 def revoke_tokens(*, tokens: Iterable[AccessToken], actor: Actor, now: datetime) -> int:

@@ -3,10 +3,9 @@
 import logging
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from taskmonitor import feed
@@ -14,6 +13,7 @@ from taskmonitor.errors import Conflict, Ended, Invalid
 from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import SYSTEM, Actor, Entity, Event, Job, JobEntity, Right, Step, Verb
 from taskmonitor.services import _job_row as row
+from taskmonitor.services.portions import Portions, delete_first
 from taskmonitor.services.text import checked, required
 from taskmonitor.services.times import later
 from taskmonitor.services.transaction import writing
@@ -22,7 +22,7 @@ from taskmonitor.statements import insert
 logger = logging.getLogger(__name__)
 
 LONGEST_HEARTBEAT = 366 * 24 * 3600  # seconds
-PORTION = 500  # rows that one transaction deletes
+USUAL_ROWS = 8  # events and steps that a job has
 _CORRELATION_ID = re.compile(r"[0-9A-Za-z_.:-]{1,50}")
 
 
@@ -163,34 +163,41 @@ def lose_job(*, job_id: UUID, reason: str, now: datetime) -> Job:
     return job
 
 
-def delete_job(*, job_id: UUID, cleared_until: datetime, now: datetime) -> None:
-    """Delete a job that has been cleared since `cleared_until` or before, with all that hangs on it.
+def delete_jobs(*, cleared_until: datetime, now: datetime, portions: Portions) -> list[UUID]:
+    """Delete the jobs that have been cleared since then or before, with all that hangs on them; the ids of those gone.
 
-    That is done in many short transactions, so that nobody waits for a job with 10 000 steps. One that
-    was never heard of again is ended first, so that it cannot come back half deleted.
+    A job with 10 000 steps goes in several transactions. One that was never heard of again is ended first, so that
+    it cannot come back half deleted.
     """
-    with writing():
-        job = row.locked(job_id, SYSTEM)
-        if job.cleared_at is None or job.cleared_at > cleared_until:
-            raise Conflict("The job is in the lists, or left them only lately.")
+    deleted: list[UUID] = []
+    due = Job.objects.filter(cleared_at__lte=cleared_until).order_by("cleared_at")
+    while not portions.over:
+        with portions.transaction():
+            few = max(portions.size // USUAL_ROWS, 1)
+            found = list(due.select_for_update(skip_locked=True)[:few])
+            gone = _delete(found, now, portions.size) if found else []
+        deleted += gone
+        if not found:
+            break
+    if deleted:
+        logger.info("Jobs deleted=%d", len(deleted))
+    return deleted
+
+
+def _delete(due: list[Job], now: datetime, most: int) -> list[UUID]:
+    """Delete at most so many events and steps of the locked jobs; then the jobs, if those were all."""
+    for job in due:
         if not job.ended:
             job.move(Status.ABORTED, end_time=now, stale_at=None, reason="Nothing was heard of it any more.")
-        feed.forget(job)
-    events = list(job.events.values_list("pk", flat=True))
-    for keys in _portions(events):
-        with writing():
-            Event.objects.filter(pk__in=keys).delete()
-    steps = list(job.steps.order_by("-depth").values_list("pk", flat=True))
-    for keys in _portions(steps):
-        with writing():
-            Step.objects.filter(pk__in=keys).delete()
-    with writing():
-        job.delete()
-    logger.info("Job id=%s deleted", job_id)
-
-
-def _portions(keys: list[Any]) -> Iterator[list[Any]]:
-    return (keys[start : start + PORTION] for start in range(0, len(keys), PORTION))
+    jobs, left = [job.pk for job in due], most
+    feed.forget(jobs)
+    events, steps = Event.objects.filter(job__in=jobs), Step.objects.filter(job__in=jobs).order_by("-depth")
+    for rows in (events, steps):
+        left -= delete_first(rows, left)
+        if not left:
+            return []
+    Job.objects.filter(pk__in=jobs).delete()
+    return jobs
 
 
 def _checked_entity(entity: EntityName) -> EntityName:

@@ -12,7 +12,6 @@ from operator import itemgetter
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
-from django.db import DatabaseError
 from django.db.models import Q
 
 from taskmonitor.errors import BeingChecked, LoginRefused, TooManyAttempts
@@ -22,7 +21,7 @@ from taskmonitor.services import login_limits
 from taskmonitor.services.access import audit
 from taskmonitor.services.login_limits import Attempt, network
 from taskmonitor.services.password_lane import lane
-from taskmonitor.services.transaction import writing
+from taskmonitor.services.transaction import note, writing
 from taskmonitor.statements import Prepared
 
 logger = logging.getLogger(__name__)
@@ -161,15 +160,15 @@ def _has_logged_in(user: User | None, here: str, now: datetime) -> bool:
 def _note_network(user: User, here: str, now: datetime) -> None:
     """Keep where the user has logged in from; what is left out of it is no reason to keep them out."""
     mine = LoginNetwork.objects.filter(user=user)
-    try:
-        if mine.filter(network=here, last_login__gt=now - NOTED_AFTER).exists():
-            return
-        with writing():
-            mine.update_or_create(user=user, network=here, defaults={"last_login": now})
-            extra = list(mine.order_by("-last_login").values_list("pk", flat=True)[MOST_NETWORKS:])
-            LoginNetwork.objects.filter(Q(pk__in=extra) | Q(last_login__lt=now - KNOWN_FOR)).delete()
-    except DatabaseError as error:
-        logger.warning("Login network=%s of user=%s not noted: %r", here, user.pk, error)
+    if mine.filter(network=here, last_login__gt=now - NOTED_AFTER).exists():
+        return
+
+    def keep() -> None:
+        mine.update_or_create(user=user, network=here, defaults={"last_login": now})
+        extra = list(mine.order_by("-last_login").values_list("pk", flat=True)[MOST_NETWORKS:])
+        LoginNetwork.objects.filter(Q(pk__in=extra) | Q(last_login__lt=now - KNOWN_FOR)).delete()
+
+    note(keep)
 
 
 def _audit_attempts(name: str, address: str, now: datetime) -> None:

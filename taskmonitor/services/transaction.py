@@ -1,27 +1,39 @@
 """One transaction for one service call."""
 
 import fcntl
+import logging
 import os
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache
+from time import monotonic, sleep
+from typing import Any
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections, transaction
 
-PATIENCE = 5.0  # seconds that a process waits for another one's turn to end
-PAUSE = 0.0003  # seconds between looks whether it has
+logger = logging.getLogger(__name__)
 
+PATIENCE = 5.0  # seconds that a request waits for SQLite's writers before it, counted from when it came in
+LEAST = 0.2  # seconds that it waits in any case, however long it had to wait for a thread
+OTHERS_PATIENCE = 20.0  # seconds that all others wait, which are asked by nobody for an answer
+TURN = 2.5  # seconds that another process may take for its turn
+PAUSE = 0.0003  # seconds between looks whether another process's turn has ended
+
+request_came: ContextVar[float | None] = ContextVar(
+    "request_came", default=None
+)  # monotonic, set by the server
 _writer = threading.Lock()
 
 
 @contextmanager
-def writing(*, alone: bool = False) -> Iterator[None]:
+def writing(*, alone: bool = False, at_once: bool = False) -> Iterator[None]:
     """A transaction that writes; within another one, a part of it that can fail alone.
 
     `alone` promises that it has one statement, which a database commits by itself: two round trips fewer.
+    OperationalError if those who write before it do not end in time; with `at_once` it waits for nobody.
 
     SQLite has one writer, and who finds it busy sleeps for up to 100 ms before it looks again. So threads
     of this process queue on a lock here, and processes on a file's. A transaction that somebody else began
@@ -31,25 +43,63 @@ def writing(*, alone: bool = False) -> Iterator[None]:
     if database.in_atomic_block:
         with transaction.atomic():
             yield
-    else:
-        with (
-            _turn() if database.vendor == "sqlite" else nullcontext(),
-            nullcontext() if alone else transaction.atomic(),
-        ):
+    elif database.vendor == "sqlite":
+        with _turn(database, at_once), nullcontext() if alone else transaction.atomic():
             yield
+    else:
+        with nullcontext() if alone and not at_once else transaction.atomic():
+            if at_once:
+                with database.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '50ms'")
+            yield
+
+
+def note(write: Callable[[], object]) -> None:
+    """Write what is only a note on a read: now or not at all, for the read neither waits for it nor fails with it."""
+    try:
+        with writing(at_once=True):
+            write()
+    except Error as problem:
+        logger.debug("Not noted: %s", problem)
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    """This thread's turn, and its process's among those of its data folder; if that does not come, SQLite decides."""
-    with _writer:
-        door, deadline = _door(os.getpid()), time.monotonic() + PATIENCE
-        while not _opened(door) and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+def _turn(database: Any, at_once: bool) -> Iterator[None]:
+    """This thread's turn, and its process's among those of its data folder.
+
+    A process that was stopped in its turn is passed by, so that it stops nobody for good: SQLite's own lock decides then.
+    """
+    came, now = request_came.get(), monotonic()
+    patience = OTHERS_PATIENCE if came is None else PATIENCE
+    deadline = now if at_once else max((came or now) + patience, now + LEAST)
+    if not _writer.acquire(timeout=deadline - now):
+        raise OperationalError("other threads have been writing to SQLite for too long")
+    try:
+        door, pass_by = _door(os.getpid()), min(monotonic() + TURN, deadline)
+        while not _opened(door) and monotonic() < pass_by:
+            sleep(PAUSE)
         try:
-            yield
+            with _timeout(database, max(deadline - monotonic(), 0), patience):
+                yield
         finally:
             fcntl.lockf(door, fcntl.LOCK_UN)
+    finally:
+        _writer.release()
+
+
+@contextmanager
+def _timeout(database: Any, seconds: float, usual: float) -> Iterator[None]:
+    """SQLite waits no longer than that for its lock, if that is much less than usual."""
+    if usual - seconds < LEAST:
+        yield
+        return
+    database.ensure_connection()
+    database.connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+    try:
+        yield
+    finally:
+        if database.connection is not None:  # it may have been lost meanwhile
+            database.connection.execute(f"PRAGMA busy_timeout = {usual * 1000:.0f}")
 
 
 def _opened(door: int) -> bool:

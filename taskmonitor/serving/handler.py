@@ -7,6 +7,7 @@ asynchronous view is run by the thread too, up to its response; what that stream
 import re
 from dataclasses import dataclass
 from io import BytesIO
+from time import monotonic
 
 from django.core import signals
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
@@ -16,6 +17,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from taskmonitor.services.transaction import request_came
 from taskmonitor.serving.asgi_types import Receive, Scope, Send
 from taskmonitor.serving.body import Ambiguous, Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
 from taskmonitor.serving.known import Known
@@ -24,6 +26,7 @@ from taskmonitor.serving.readable import request_of
 from taskmonitor.serving.streaming import CHUNK, Streams, send_part
 from taskmonitor.serving.threads import Threads
 
+READING = ("GET", "HEAD", "OPTIONS")
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what may not be in a header
 
 
@@ -40,9 +43,13 @@ class Handler(BaseHandler):
     def __init__(self, threads: int) -> None:
         super().__init__()
         self.load_middleware()
-        self._threads = Threads("request", threads, at_once=1 if connection.vendor == "sqlite" else 4)
+        at_once = 1 if connection.vendor == "sqlite" else 4
+        self._threads = Threads("request", threads, at_once=at_once)
+        self._reading = Threads(
+            "reading", (threads + 1) // 2, at_once=at_once
+        )  # who reads waits for no writer
         self._bodies, self._known = Bodies(), Known()
-        self.streams = Streams(self._threads)
+        self.streams = Streams(self._reading)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         known = self._known.knows(scope)
@@ -60,15 +67,19 @@ class Handler(BaseHandler):
 
     async def _serve(self, scope: Scope, body: BytesIO, receive: Receive, send: Send, *, known: bool) -> None:
         content = body.getvalue()  # a request closes its body
+        threads = self._reading if scope["method"] in READING else self._threads
 
-        def answered() -> Answer | HttpResponse:
-            return self._answer(request_of(scope, type(body)(content)))
+        async def answered() -> Answer | HttpResponse:
+            came = monotonic()
+            return await threads.run(
+                lambda: self._answer(request_of(scope, type(body)(content)), came), later=not known
+            )
 
-        answer = await self._threads.run(answered, later=not known)
+        answer = await answered()
         if isinstance(answer, HttpResponse) and answer.waiting.then is None:  # type: ignore[attr-defined]
             await self.streams.outlast(answer.waiting.until())  # type: ignore[attr-defined]
-            await self._threads.run(answer.close)
-            answer = await self._threads.run(answered, later=not known)
+            await threads.run(answer.close)
+            answer = await answered()
         if isinstance(answer, HttpResponse):
             answer = await self._outwait(answer)
         refused = isinstance(body, TooLarge)
@@ -89,15 +100,17 @@ class Handler(BaseHandler):
     def stop(self) -> None:
         """End the threads."""
         self._threads.stop()
+        self._reading.stop()
         self.streams.stop()
 
     async def _outwait(self, response: HttpResponse) -> Answer:
         waiting: Waiting = response.waiting  # type: ignore[attr-defined]
         await self.streams.outlast(waiting.until())
-        return await self._threads.run(lambda: self._late_answer(response, waiting))
+        return await self._reading.run(lambda: self._late_answer(response, waiting))
 
-    def _answer(self, request: ASGIRequest) -> Answer | HttpResponse:
+    def _answer(self, request: ASGIRequest, came: float) -> Answer | HttpResponse:
         """In a thread: run the request, which is all of it unless the response is a stream, or waits."""
+        request_came.set(came)
         set_script_prefix(get_script_prefix(request.scope))
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
@@ -113,6 +126,7 @@ class Handler(BaseHandler):
 
     def _late_answer(self, response: HttpResponse, waiting: Waiting) -> Answer:
         """In a thread: the answer of a response that has waited."""
+        request_came.set(monotonic())
         close_old_connections()
         if waiting.then:
             waiting.then()

@@ -13,6 +13,7 @@ from django.utils import timezone
 from taskmonitor import upkeep
 from taskmonitor.models import Event, IdempotencyRecord, Job, Role, Step
 from taskmonitor.services import jobs
+from taskmonitor.services.portions import Portions
 from tests.api.caller import Caller, body, fault
 from tests.core.test_concurrency import in_threads
 from tests.factories import make_actor, make_job, make_step, make_user
@@ -157,9 +158,9 @@ def test_any_other_key_will_do(either: Caller, key: str) -> None:
 def test_an_answer_is_kept_for_a_day(either: Caller) -> None:
     first = told(either.post("jobs", "job", JOB, Idempotency_Key="one"))
     now = timezone.now()
-    upkeep.tick(now + timedelta(hours=23, minutes=59))
+    upkeep.tick(now + timedelta(hours=23, minutes=59), Portions(60))
     assert told(either.post("jobs", "job", JOB, Idempotency_Key="one")) == first
-    upkeep.tick(now + timedelta(hours=24, minutes=1))
+    upkeep.tick(now + timedelta(hours=24, minutes=1), Portions(60))
     assert told(either.post("jobs", "job", JOB, Idempotency_Key="one")) != first
     assert Job.objects.count() == 2
 

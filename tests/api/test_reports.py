@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from taskmonitor import upkeep
 from taskmonitor.models import Job, Step
+from taskmonitor.services.portions import Portions
 from tests.api.caller import Caller, fault, read
 from tests.factories import make_job, make_step
 
@@ -20,9 +21,9 @@ def job(owner: object) -> Job:
 def test_a_silent_job_is_lost_and_comes_back_on_a_sign_of_life(either: Caller) -> None:
     told = read(either.post("jobs", "job", {"description": "Clone", "heartbeat_limit": "60"}))
     path, now = told["href"], timezone.now()
-    upkeep.tick(now + timedelta(seconds=50))
+    upkeep.tick(now + timedelta(seconds=50), Portions(60))
     assert read(either.get(path))["status"] == "STARTED"
-    upkeep.tick(now + timedelta(seconds=61))
+    upkeep.tick(now + timedelta(seconds=61), Portions(60))
     lost = read(either.get(path))
     assert (lost["status"], "end_time" in lost) == ("UNKNOWN", False)
     assert lost["reason"].startswith("No sign of life for 60 s; the last came at 20")
@@ -52,7 +53,7 @@ def test_whatever_a_plug_in_reports_is_a_sign_of_life(either: Caller, job: Job, 
 def test_a_job_past_its_deadline_is_lost(either: Caller) -> None:
     deadline = (timezone.now() + timedelta(hours=1)).isoformat()
     path = read(either.post("jobs", "job", {"description": "Clone", "deadline": deadline}))["href"]
-    upkeep.tick(timezone.now() + timedelta(hours=1, seconds=1))
+    upkeep.tick(timezone.now() + timedelta(hours=1, seconds=1), Portions(60))
     lost = read(either.get(path))
     assert lost["status"] == "UNKNOWN"
     assert lost["reason"].startswith("It had not ended by its deadline, ")
@@ -62,7 +63,7 @@ def test_a_job_past_its_deadline_is_lost(either: Caller) -> None:
 
 @pytest.mark.mission("D13")
 def test_a_job_without_limits_is_never_lost(either: Caller, job: Job) -> None:
-    upkeep.tick(timezone.now() + timedelta(days=300))
+    upkeep.tick(timezone.now() + timedelta(days=300), Portions(60))
     assert read(either.get(f"jobs/{job.pk}"))["status"] == "STARTED"
 
 

@@ -1,8 +1,9 @@
 """Ended commands are removed in time, hierarchies whole; live ones never."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -14,11 +15,17 @@ from coordinator import cleanup, repository
 from coordinator.models import CommandEntity
 from coordinator.schedules import run_upkeep
 from taskmonitor.models import Job
+from taskmonitor.services import portions
+from taskmonitor.services.portions import Portions
 from tests.coordinator.commands import Family, Plain, Polled, Quiet
 from tests.coordinator.conftest import Engine
 
 KEPT = settings.KEEP_ENDED_COMMANDS_FOR
 DAY = timedelta(days=1)
+
+
+def tick(now: datetime) -> list[UUID]:
+    return cleanup.tick(now, Portions(60))
 
 
 @pytest.mark.mission("S105", "S110", "D22")
@@ -32,8 +39,8 @@ def test_what_ended_long_ago_is_removed_and_nothing_else(engine: Engine) -> None
     young = engine.submit(Plain).command_id
     CommandEntity.objects.filter(pk=live).update(due_at=None)
     engine.run()
-    assert cleanup.tick(begun + KEPT) == []
-    assert sorted(cleanup.tick(begun + KEPT + timedelta(minutes=1))) == sorted(old)
+    assert tick(begun + KEPT) == []
+    assert sorted(tick(begun + KEPT + timedelta(minutes=1))) == sorted(old)
     assert set(CommandEntity.objects.values_list("pk", flat=True)) == {live, young}
     assert Job.objects.count() == 3  # jobs have a retention of their own
 
@@ -43,7 +50,7 @@ def test_what_ended_long_ago_is_removed_and_nothing_else(engine: Engine) -> None
 def test_live_ones_stay_whatever_their_age(engine: Engine, status: str) -> None:
     handle = engine.submit(Quiet)
     CommandEntity.objects.update(status=status)
-    assert cleanup.tick(engine.now + 1000 * KEPT) == []
+    assert tick(engine.now + 1000 * KEPT) == []
     assert engine.row(handle).status == status
 
 
@@ -57,19 +64,22 @@ def test_a_hierarchy_goes_whole_or_not_at_all(engine: Engine, fields: dict[str, 
     before = {"status": child.status, "ended_at": child.ended_at}
     CommandEntity.objects.filter(pk=child.pk).update(**fields)
     assert ended
-    assert cleanup.tick(ended + 2 * KEPT) == []
+    assert tick(ended + 2 * KEPT) == []
     assert CommandEntity.objects.count() == 4
     CommandEntity.objects.filter(pk=child.pk).update(**before)
-    assert cleanup.tick(ended + 2 * KEPT) == [root]
+    assert tick(ended + 2 * KEPT) == [root]
     assert not CommandEntity.objects.exists()
 
 
 def test_it_goes_on_portion_after_portion(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "PORTION", 2)
+    monkeypatch.setattr(portions, "MOST", 2)
+    monkeypatch.setattr(portions, "FIRST", 2)
+    monkeypatch.setattr(repository, "MANY", 7)
     for _ in range(25):
         engine.submit(Quiet)
+    engine.submit(Family, times=5)
     engine.run()
-    assert len(cleanup.tick(engine.now + 2 * KEPT)) == 25
+    assert len(tick(engine.now + 2 * KEPT)) == 26
     assert not CommandEntity.objects.exists()
 
 
@@ -78,7 +88,7 @@ def test_a_dry_run_lists_them_and_does_nothing(engine: Engine) -> None:
     engine.run()
     CommandEntity.objects.update(ended_at=engine.now - 10 * KEPT)
     with CaptureQueriesContext(connection) as seen:
-        assert cleanup.tick(engine.now, dry_run=True) == [handle.command_id]
+        assert cleanup.planned(engine.now) == [handle.command_id]
     assert not [query for query in seen if not query["sql"].startswith("SELECT")]
     out = StringIO()
     call_command("upkeep", dry_run=True, stdout=out)

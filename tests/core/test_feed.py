@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from taskmonitor import feed
 from taskmonitor.models import SYSTEM, Event, Job, Verb
 from taskmonitor.services import jobs
+from taskmonitor.services.portions import Portions
 from tests.core.test_concurrency import in_threads
 from tests.factories import NOW, make_actor, make_job, make_step
 
@@ -172,7 +173,7 @@ def test_a_reader_that_retention_has_overtaken_is_told() -> None:
     jobs.clear_job(job_id=going.pk, actor=make_actor(), now=NOW)
     cleared = feed.last()
     make_step(staying)
-    jobs.delete_job(job_id=going.pk, cleared_until=NOW, now=NOW)
+    jobs.delete_jobs(cleared_until=NOW, now=NOW, portions=Portions(60))
     assert [feed.lost(cleared - 1), feed.lost(cleared), feed.lost(feed.last())] == [True, False, False]
     assert not feed.lost(0)  # who has seen nothing misses nothing: it gets what there is
     assert feed.lost(feed.last() + 1)
@@ -184,7 +185,7 @@ def test_a_reader_that_is_up_to_date_stays_so_when_all_is_deleted() -> None:
     jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=NOW)
     jobs.clear_job(job_id=job.pk, actor=make_actor(), now=NOW)
     last = feed.last()
-    jobs.delete_job(job_id=job.pk, cleared_until=NOW, now=NOW)
+    jobs.delete_jobs(cleared_until=NOW, now=NOW, portions=Portions(60))
     assert not feed.lost(last)
     make_job()
     assert feed.last() > last

@@ -17,10 +17,15 @@ from taskmonitor.models import AccessToken, Event, IdempotencyRecord, Job, JobEn
 from taskmonitor.selectors import jobs as selected
 from taskmonitor.services import jobs
 from taskmonitor.services.jobs import EntityName
+from taskmonitor.services.portions import Portions
 from tests.core.test_concurrency import in_threads
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+def tick(now: datetime, seconds: float = 60) -> upkeep.Report:
+    return upkeep.tick(now, Portions(seconds))
 
 
 def job_at(**fields: Any) -> Job:
@@ -99,7 +104,7 @@ def test_a_tick_clears_what_has_ended_long_enough_ago_if_it_may() -> None:
         ended("FINISHED", 800 * DAY),
         make_job(now=NOW - 800 * DAY, auto_cleared=True),
     ]
-    report = upkeep.tick(NOW)
+    report = tick(NOW)
     assert set(report.cleared) == {job.pk for job in due}
     assert (report.lost, report.deleted) == ([], [])
     assert set(selected.listed(make_actor())) == set(spared)
@@ -114,7 +119,7 @@ def test_retention_deletes_what_was_cleared_long_ago_with_all_that_hangs_on_it()
     old = ended("FINISHED", 801 * DAY, entities=[EntityName("vm", "web-01")])
     for job, ago in ((late, 90 * DAY - MINUTE), (old, 90 * DAY)):
         jobs.clear_job(job_id=job.pk, actor=make_actor(), now=NOW - ago)
-    assert upkeep.tick(NOW).deleted == [old.pk]
+    assert tick(NOW).deleted == [old.pk]
     assert set(Job.objects.all()) == {live, uncleared, late}
     assert not Event.objects.filter(job_id=old.pk).exists()
     assert not JobEntity.objects.exists()
@@ -128,7 +133,7 @@ def test_deleting_takes_a_deep_tree() -> None:
         parent = make_step(job, parent_step_id=parent and parent.pk)
     jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=NOW - 100 * DAY)
     jobs.clear_job(job_id=job.pk, actor=make_actor(), now=NOW - 100 * DAY)
-    assert upkeep.tick(NOW).deleted == [job.pk]
+    assert tick(NOW).deleted == [job.pk]
     assert not Step.objects.exists()
 
 
@@ -136,22 +141,22 @@ def test_deleting_takes_a_deep_tree() -> None:
 def test_a_job_is_lost_comes_back_and_ends() -> None:
     job, actor = make_job(heartbeat_limit=60), make_actor()
     step = make_step(job)
-    assert upkeep.tick(NOW + 59 * timedelta(seconds=1)).lost == []
-    assert upkeep.tick(NOW + MINUTE).lost == [job.pk]
+    assert tick(NOW + 59 * timedelta(seconds=1)).lost == []
+    assert tick(NOW + MINUTE).lost == [job.pk]
     job.refresh_from_db()
     assert (job.status, job.end_time, job.last_updated, job.stale_at) == ("UNKNOWN", None, NOW + MINUTE, None)
     assert job.reason.startswith("No sign of life for 60 s; the last came at 2026-11-21T12:00:00")
-    assert upkeep.tick(NOW + 10 * MINUTE).lost == []
+    assert tick(NOW + 10 * MINUTE).lost == []
 
     jobs.heartbeat(job_id=job.pk, actor=actor, now=NOW + 11 * MINUTE)
     job.refresh_from_db()
     assert (job.status, job.reason, job.stale_at) == ("STARTED", "", NOW + 12 * MINUTE)
-    assert upkeep.tick(NOW + 12 * MINUTE).lost == [job.pk]
+    assert tick(NOW + 12 * MINUTE).lost == [job.pk]
     jobs.end_job(job_id=job.pk, status="FINISHED", actor=actor, now=NOW + 13 * MINUTE)
     job.refresh_from_db()
     step.refresh_from_db()
     assert (job.status, job.stale_at, step.status) == ("FINISHED", None, "FINISHED")
-    assert not upkeep.tick(NOW + DAY)
+    assert not tick(NOW + DAY)
 
 
 @pytest.mark.django_db
@@ -159,21 +164,21 @@ def test_a_deadline_is_noticed_once_even_if_the_job_says_that_it_lives() -> None
     job, actor = make_job(deadline=NOW + MINUTE, heartbeat_limit=600), make_actor()
     jobs.heartbeat(job_id=job.pk, actor=actor, now=NOW + 2 * MINUTE)
     make_step(job, now=NOW + 2 * MINUTE)
-    assert upkeep.tick(NOW + 3 * MINUTE).lost == [job.pk]
+    assert tick(NOW + 3 * MINUTE).lost == [job.pk]
     job.refresh_from_db()
     assert job.reason == "It had not ended by its deadline, 2026-11-21T12:01:00+00:00."
     jobs.heartbeat(job_id=job.pk, actor=actor, now=NOW + 4 * MINUTE)
     job.refresh_from_db()
     assert (job.status, job.deadline, job.stale_at) == ("STARTED", None, NOW + 14 * MINUTE)
-    assert upkeep.tick(NOW + 13 * MINUTE).lost == []
+    assert tick(NOW + 13 * MINUTE).lost == []
 
 
 @pytest.mark.django_db
 def test_a_lost_job_is_cleared_in_time_and_returns_to_the_lists_when_it_comes_back() -> None:
     job, actor = make_job(heartbeat_limit=60, auto_cleared=True), make_actor()
-    upkeep.tick(NOW + MINUTE)
-    assert upkeep.tick(NOW + 60 * MINUTE).cleared == []
-    assert upkeep.tick(NOW + 61 * MINUTE).cleared == [job.pk]
+    tick(NOW + MINUTE)
+    assert tick(NOW + 60 * MINUTE).cleared == []
+    assert tick(NOW + 61 * MINUTE).cleared == [job.pk]
     assert not selected.listed(actor).exists()
     jobs.heartbeat(job_id=job.pk, actor=actor, now=NOW + 70 * MINUTE)
     assert selected.listed(actor).get().status == "STARTED"
@@ -183,20 +188,20 @@ def test_a_lost_job_is_cleared_in_time_and_returns_to_the_lists_when_it_comes_ba
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
 def test_a_lost_and_cleared_job_that_ends_late_is_shown_again(status: str) -> None:
     job, actor = make_job(heartbeat_limit=60, auto_cleared=True), make_actor()
-    upkeep.tick(NOW + MINUTE)
-    upkeep.tick(NOW + 61 * MINUTE)
+    tick(NOW + MINUTE)
+    tick(NOW + 61 * MINUTE)
     jobs.end_job(job_id=job.pk, status=status, actor=actor, now=NOW + 70 * MINUTE)
     assert selected.listed(actor).get().end_time == NOW + 70 * MINUTE
-    assert upkeep.tick(NOW + 130 * MINUTE).cleared == [job.pk]
+    assert tick(NOW + 130 * MINUTE).cleared == [job.pk]
 
 
 @pytest.mark.django_db
 def test_a_job_that_is_never_heard_of_again_is_given_up_in_the_end() -> None:
     job = make_job(heartbeat_limit=60, auto_cleared=True)
-    upkeep.tick(NOW + MINUTE)
-    upkeep.tick(NOW + 61 * MINUTE)
-    assert upkeep.tick(NOW + 90 * DAY).deleted == []
-    assert upkeep.tick(NOW + 61 * MINUTE + 90 * DAY).deleted == [job.pk]
+    tick(NOW + MINUTE)
+    tick(NOW + 61 * MINUTE)
+    assert tick(NOW + 90 * DAY).deleted == []
+    assert tick(NOW + 61 * MINUTE + 90 * DAY).deleted == [job.pk]
     assert not Job.objects.exists()
 
 
@@ -204,7 +209,7 @@ def test_a_job_that_is_never_heard_of_again_is_given_up_in_the_end() -> None:
 def test_neither_time_nor_a_restart_touches_a_job_without_a_limit() -> None:
     job = make_job()
     make_schedules(app_config=apps.get_app_config("django_q"))
-    assert not upkeep.tick(NOW + 5_000 * DAY)
+    assert not tick(NOW + 5_000 * DAY)
     assert Job.objects.values().get() == {
         **Job.objects.values().get(),
         "status": "STARTED",
@@ -223,10 +228,10 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing() -> None:
     jobs.clear_job(job_id=deleted.pk, actor=make_actor(), now=NOW - 800 * DAY)
     IdempotencyRecord.objects.create(user=lost.owner, key="k", fingerprint="f", created=NOW - 2 * DAY)
     with CaptureQueriesContext(connection) as queries:
-        planned = upkeep.tick(NOW, dry_run=True)
+        planned = upkeep.planned(NOW)
     assert not [query for query in queries if not query["sql"].startswith("SELECT")]
     assert (planned.lost, planned.cleared, planned.deleted) == ([lost.pk], [cleared.pk], [deleted.pk])
-    assert planned == upkeep.tick(NOW)
+    assert planned == tick(NOW)
     assert not IdempotencyRecord.objects.exists()
 
 
@@ -243,7 +248,7 @@ def test_expired_logins_and_answers_are_forgotten_named_tokens_are_not() -> None
         token(name, expires)
     IdempotencyRecord.objects.create(user=user, key="old", fingerprint="f", created=NOW - DAY - MINUTE)
     IdempotencyRecord.objects.create(user=user, key="new", fingerprint="f", created=NOW - DAY)
-    upkeep.tick(NOW)
+    tick(NOW)
     assert sorted(AccessToken.objects.values_list("name", "expires")) == [
         ("", NOW + MINUTE),
         ("cd", None),
@@ -256,8 +261,8 @@ def test_expired_logins_and_answers_are_forgotten_named_tokens_are_not() -> None
 def test_a_tick_goes_on_batch_after_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "BATCH", 3)
     due = {ended("FINISHED", DAY, auto_cleared=True).pk for _ in range(8)}
-    assert set(upkeep.tick(NOW).cleared) == due
-    assert not upkeep.tick(NOW)
+    assert set(tick(NOW).cleared) == due
+    assert not tick(NOW)
 
 
 @pytest.mark.django_db
@@ -272,7 +277,7 @@ def test_a_job_that_cannot_be_cleared_does_not_hold_up_the_others(monkeypatch: p
         return clear(**given)
 
     monkeypatch.setattr(jobs, "clear_job", picky)
-    assert set(upkeep.tick(NOW).cleared) == set(due)
+    assert set(tick(NOW).cleared) == set(due)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -284,7 +289,7 @@ def test_two_ticks_at_once_do_everything_once() -> None:
         make_step(make_job(now=NOW))
         jobs.clear_job(job_id=job_id, actor=make_actor(), now=NOW - 800 * DAY)
     before = Event.objects.filter(job__in=lost + cleared).count()
-    reports = in_threads(3, lambda _: upkeep.tick(NOW))
+    reports = in_threads(3, lambda _: tick(NOW))
     assert all(isinstance(report, upkeep.Report) for report in reports), reports
     assert Event.objects.filter(job__in=lost + cleared).count() == before + 10
     assert set(Job.objects.filter(status="UNKNOWN").values_list("pk", flat=True)) == set(lost)
@@ -323,15 +328,25 @@ def test_the_workers_run_it_each_minute_unless_an_admin_says_otherwise() -> None
 
 
 @pytest.mark.django_db
-def test_a_tick_ends_in_time_and_says_that_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_ends_in_time() -> None:
     jobs_to_clear = [make_job(auto_cleared=True) for _ in range(3)]
     for job in jobs_to_clear:
         jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=NOW)
-    monkeypatch.setattr(upkeep, "SPELL", 0)
-    report = upkeep.tick(NOW + timedelta(days=1))
-    assert report.more
+    report = tick(NOW + timedelta(days=1), seconds=0)
     assert report.cleared == []
-    monkeypatch.undo()
-    report = upkeep.tick(NOW + timedelta(days=1))
-    assert not report.more
+    report = tick(NOW + timedelta(days=1))
     assert len(report.cleared) == 3
+
+
+@pytest.mark.django_db
+def test_the_workers_go_on_with_what_there_was_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        ended("FINISHED", DAY, auto_cleared=True)
+    waiting = apps.get_model("django_q", "OrmQ").objects
+    monkeypatch.setattr(upkeep, "SPELL", 0)
+    run_upkeep()
+    assert waiting.count() == 1
+    monkeypatch.setattr(upkeep, "SPELL", 60)
+    run_upkeep()
+    assert waiting.count() == 1
+    assert not Job.objects.filter(cleared_at=None).exists()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -25,22 +26,24 @@ class Server:
     binaries: Path
     place: Path
     port: int
+    host: str = "127.0.0.1"
+    inside: tuple[str, ...] = ()  # what a command begins with to run where the host is
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://postgres@{self.host}:{self.port}/postgres"
 
     def run(self, program: str, *arguments: str) -> None:
         user = [] if os.getuid() else AS_POSTGRES  # it refuses to run as root
         subprocess.run(
-            [*user, self.binaries / program, *arguments],
+            [*self.inside, *user, self.binaries / program, *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=self.place,
         )
 
     def control(self, *arguments: str) -> None:
-        options = f"-p {self.port} -k {self.place} -c listen_addresses=127.0.0.1"
+        options = f"-p {self.port} -k {self.place} -c listen_addresses={self.host}"
         log = self.place / "log"
         self.run("pg_ctl", "-D", f"{self.place}/data", "-l", f"{log}", "-w", "-o", options, *arguments)
 
@@ -50,11 +53,15 @@ class Server:
 
     def cut_off(self) -> None:
         """End all connections."""
-        with suppress(psycopg.OperationalError), psycopg.connect(self.url, autocommit=True) as server:
-            server.execute(
+        with suppress(psycopg.OperationalError):
+            self.ask(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
+
+    def ask(self, statement: LiteralString) -> None:
+        with psycopg.connect(self.url, autocommit=True) as server:
+            server.execute(statement)
 
 
 @pytest.fixture

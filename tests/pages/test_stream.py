@@ -119,7 +119,7 @@ def test_a_reader_from_before_what_is_kept_begins_anew() -> None:
     make_job()
     last = feed.last()
     with transaction.atomic():
-        feed.forget(gone)
+        feed.forget([gone.pk])
         gone.delete()
 
     async def follow() -> None:

@@ -1,6 +1,7 @@
 """manage.py upkeep: one pass by hand."""
 
 from argparse import ArgumentParser
+from math import inf
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from coordinator import cleanup
 from taskmonitor import upkeep
+from taskmonitor.services.portions import Portions
 
 
 class Command(BaseCommand):
@@ -18,7 +20,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         now = timezone.now()
-        report, removed = upkeep.tick(now, dry_run=dry_run), cleanup.tick(now, dry_run=dry_run)
+        if dry_run:
+            report, removed = upkeep.planned(now), cleanup.planned(now)
+        else:
+            portions = Portions(inf)
+            report, removed = upkeep.tick(now, portions), cleanup.tick(now, portions)
         for verb, ids in (
             ("lost", report.lost),
             ("cleared", report.cleared),
