@@ -24,6 +24,7 @@ from taskmonitor.metrics import Exposition
 from taskmonitor.models import Job, Role
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.access import add_token
+from taskmonitor.version import VERSION
 from tests.coordinator.commands import Plain, Polled
 from tests.coordinator.conftest import Engine, engine  # noqa: F401 - a fixture
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
@@ -73,7 +74,7 @@ def test_a_token_that_reads_is_enough_for_who_sees_all_jobs() -> None:
     answer = Client(headers={"Authorization": f"Bearer {secret}"}).get("/metrics")
     assert answer.status_code == 200
     assert answer["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert value(samples(answer.content.decode()), "taskmonitor_build_info", version="0.1.0") == 1
+    assert value(samples(answer.content.decode()), "taskmonitor_build_info", version=VERSION) == 1
     viewer.groups.clear()
     assert Client(headers={"Authorization": f"Bearer {secret}"}).get("/metrics").status_code == 403
 

@@ -10,8 +10,11 @@ from coordinator.broker import claim
 from coordinator.command import Command
 from coordinator.models import LifeSign
 from coordinator.schedules import run_upkeep
+from taskmonitor.models import SYSTEM
+from taskmonitor.services.site import hold, release
 from tests.coordinator.commands import Plain
 from tests.coordinator.conftest import Engine
+from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +36,14 @@ def test_a_cluster_lives_for_two_periods_after_its_sign() -> None:
     left("elsewhere", ago=1)
     assert signs.problems() == []
     assert signs.read().clusters == 1
+
+
+def test_why_the_workers_of_a_restored_database_do_nothing_is_told() -> None:
+    hold(actor=SYSTEM, now=NOW)
+    [why] = signs.problems()
+    assert "restored" in why
+    release(actor=SYSTEM, now=NOW)
+    assert signs.problems() == ["No workers run."]
 
 
 def test_a_sign_from_the_future_is_none() -> None:
