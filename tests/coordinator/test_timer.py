@@ -42,8 +42,8 @@ def test_time_passes_by_itself_until_it_is_up() -> None:
     timer = Timer()
     stored(timer, 0.05)
     deadline = monotonic() + 60
-    while timer.value:
-        assert 0 < timer.value <= 0.05
+    while seconds := timer.value:
+        assert 0 < seconds <= 0.05
         assert monotonic() < deadline
     assert timer.value == 0
 
