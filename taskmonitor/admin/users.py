@@ -1,7 +1,7 @@
 """Users and groups: the role of external tasks by an action, and each change of access in the audit."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -10,8 +10,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from taskmonitor.admin.base import Confirmation, ModelAdmin, actor
-from taskmonitor.models import ROLE_RIGHTS, Right, Role
+from taskmonitor.admin.base import Confirmation, ModelAdmin, actor, refused_above, visitor
+from taskmonitor.models import Right, Role
+from taskmonitor.selectors.access import above, carries_more
 from taskmonitor.services.access import audit, grant_role, revoke_role
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ class InjectorFilter(admin.SimpleListFilter):
 
 @admin.register(User)
 class UserAccessAdmin(AuditedAdmin, Users):
-    """Users. Who is no superuser can neither make one nor give rights away, but for the role of external tasks."""
+    """Users. Who is no superuser gives no rights away but the role of external tasks, and only if they have it.
+
+    Nor do they touch an account that may more than theirs: whoever can set its password can use it.
+    """
 
     list_display = ("username", "email", "first_name", "last_name", "external_tasks", "is_active", "is_staff")
     list_filter = (InjectorFilter, "is_staff", "is_superuser", "is_active", "groups")
@@ -128,12 +132,17 @@ class UserAccessAdmin(AuditedAdmin, Users):
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
         """Whoever may change users, and has themselves what they give."""
-        return self.has_change_permission(request) and all(
-            map(actor(request).may, ROLE_RIGHTS[Role.INJECTOR])
+        role = Group.objects.filter(name=Role.INJECTOR).first()
+        return (
+            self.has_change_permission(request)
+            and role is not None
+            and not carries_more(role, visitor(request))
         )
 
     @admin.action(description="Grant external-tasks role", permissions=["grant"])
     def grant_external_tasks(self, request: HttpRequest, users: QuerySet[Any]) -> HttpResponse | None:
+        if refused_above(self, request, users):
+            return None
         if "confirmed" not in request.POST:
             title = f"Grant the role “{Role.INJECTOR}” to"
             return Confirmation(self, request, title, verb="Grant", objects=users)
@@ -143,6 +152,8 @@ class UserAccessAdmin(AuditedAdmin, Users):
 
     @admin.action(description="Revoke external-tasks role", permissions=["grant"])
     def revoke_external_tasks(self, request: HttpRequest, users: QuerySet[Any]) -> HttpResponse | None:
+        if refused_above(self, request, users):
+            return None
         if "confirmed" not in request.POST:
             title = f"Revoke the role “{Role.INJECTOR}” from"
             return Confirmation(self, request, title, verb="Revoke", objects=users)
@@ -151,7 +162,7 @@ class UserAccessAdmin(AuditedAdmin, Users):
         return None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if cast(User, request.user).is_superuser:
+        if visitor(request).is_superuser:
             return super().get_readonly_fields(request, obj)
         return (*self.POWERS, "groups", "user_permissions")
 
@@ -192,13 +203,13 @@ class RoleAdmin(AuditedAdmin, GroupAdmin):
         return f"role {obj.name}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return cast(User, request.user).is_superuser
+        return visitor(request).is_superuser
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return cast(User, request.user).is_superuser
+        return visitor(request).is_superuser
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return cast(User, request.user).is_superuser
+        return visitor(request).is_superuser
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return super().changelist_view(request, {"rights": list(Right), "grid": _grid()})
@@ -221,5 +232,5 @@ def _names(permissions: Iterable[Permission]) -> set[str]:
 
 
 def _is_below(request: HttpRequest, user: Any) -> bool:
-    """Whether the page's user is no superuser, or the visitor is one."""
-    return user is None or not user.is_superuser or cast(User, request.user).is_superuser
+    """Whether the page's user may nothing that the visitor may not; so may nobody in particular."""
+    return user is None or not above(visitor(request), [user])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
 from taskmonitor.models import AccessToken, Actor, Right
@@ -26,6 +26,27 @@ def actor(user: User, *, scope: str | None = None) -> Actor:
     if not user.is_superuser:
         rights = [codename for (codename,) in _RIGHTS.rows(user.pk)]
     return Actor(user_id=user.pk, name=user.get_username(), rights=frozenset(rights) - _withheld(scope))
+
+
+def above(manager: User, users: Iterable[User]) -> list[User]:
+    """Those of the users who may something that the manager may not, or may once their account is active again."""
+    if manager.is_superuser:
+        return []
+    held = _permissions(manager)
+    return [user for user in users if user.is_superuser or not _permissions(user) <= held]
+
+
+def carries_more(group: Group, manager: User) -> bool:
+    """Whether the group's members may something that the manager may not."""
+    if manager.is_superuser:
+        return False
+    return not set(group.permissions.values_list("pk", flat=True)) <= _permissions(manager)
+
+
+def _permissions(user: User) -> set[int]:
+    """The keys of all permissions that the user has by themselves or by a group; a superuser's are not among them."""
+    held = Permission.objects.filter(Q(user=user) | Q(group__user=user))
+    return set(held.values_list("pk", flat=True))
 
 
 def valid_token(secret: str, now: datetime) -> AccessToken | None:

@@ -241,6 +241,69 @@ def test_nobody_grants_what_they_do_not_have(
     assert audited() == []
 
 
+@pytest.fixture(params=["role", "permission", "inactive", "staff", "superuser"])
+def mightier(request: pytest.FixtureRequest, db: None) -> User:
+    """A user who may something that a clerk who changes users may not."""
+    user = make_user("mighty")
+    if request.param == "superuser":
+        user.is_superuser = True
+    elif request.param == "permission":
+        user.user_permissions.add(Permission.objects.get(codename=Right.CONTROL))
+    elif request.param == "staff":
+        user.is_staff = True
+        user.user_permissions.add(Permission.objects.get(codename="delete_group"))
+    else:
+        user.groups.add(make_role(Role.OPERATOR))
+        user.is_active = request.param != "inactive"
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+def test_nobody_changes_an_account_that_may_more_than_they(
+    clerk: Callable[..., Client], mightier: User
+) -> None:
+    make_role(Role.INJECTOR)
+    client = clerk(*ALL_OF_AN_ADMIN, "delete_user", "delete_accesstoken", "view_accesstoken")
+    AccessToken.objects.create(user=mightier, digest="x", created=NOW)
+    before = User.objects.values().get(pk=mightier.pk)
+    password = reverse("admin:auth_user_password_change", args=[mightier.pk])
+    other = {"usable_password": "true", "password1": "another good horse", "password2": "another good horse"}
+    for page in (page_of(mightier), password, reverse("admin:auth_user_delete", args=[mightier.pk])):
+        assert (
+            client.post(
+                page, {"username": "mighty", "email": "me@example.org", "post": "yes"} | other
+            ).status_code
+            == 403
+        )
+    for action in ("grant_external_tasks", "revoke_external_tasks"):
+        assert "mighty may do what you may not" in act(client, action, mightier).content.decode()
+    assert act(client, "delete_selected", mightier, post="yes").status_code == 403
+    tokens = reverse("admin:taskmonitor_accesstoken_changelist")
+    revoked = {"action": "revoke", "confirmed": "yes", "_selected_action": [AccessToken.objects.get().pk]}
+    assert "mighty may do what you may not" in client.post(tokens, revoked, follow=True).content.decode()
+    assert User.objects.values().get(pk=mightier.pk) == before
+    assert AccessToken.objects.exists()
+    assert audited() == []
+
+
+def test_among_equals_an_account_can_be_changed(clerk: Callable[..., Client]) -> None:
+    client = clerk(*ALL_OF_AN_ADMIN)
+    peer = make_user("peer", is_staff=True)
+    peer.user_permissions.set(Permission.objects.filter(codename__in=ALL_OF_AN_ADMIN))
+    save(client, peer, first_name="P")
+    assert User.objects.get(pk=peer.pk).first_name == "P"
+
+
+def test_a_role_that_was_made_to_carry_more_is_not_granted_by_who_has_less(
+    clerk: Callable[..., Client], plugin: User
+) -> None:
+    make_role(Role.INJECTOR).permissions.add(Permission.objects.get(codename="change_user"))
+    make_role(Role.INJECTOR).permissions.add(Permission.objects.get(codename="delete_user"))
+    act(clerk(*ALL_OF_AN_ADMIN), "grant_external_tasks", plugin)
+    assert not plugin.groups.exists()
+
+
 def test_only_the_staff_comes_in(plugin: User) -> None:
     client = Client()
     client.force_login(plugin)
