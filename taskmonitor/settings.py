@@ -256,14 +256,13 @@ LOGIN_REDIRECT_URL = "job_list"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+] + [{"NAME": "taskmonitor.services.accounts.EndsLogins"}]
+TEMPORARY_PASSWORD_LIFE = timedelta(hours=24)  # of one that somebody else chose, for the API
 SESSION_ENGINE = "taskmonitor.sessions"
+SESSION_LIFE = timedelta(hours=env.number("TASKMONITOR_SESSION_HOURS", default=12, least=1, most=24 * 365))
+SESSION_IDLE = timedelta(minutes=env.number("TASKMONITOR_SESSION_IDLE_MINUTES", default=120, least=5))
+SESSION_COOKIE_AGE = int(SESSION_LIFE.total_seconds())
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.switch("HTTPS")
 SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
@@ -303,13 +302,14 @@ CLEAR_FINISHED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FINISHED_
 CLEAR_FAILED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FAILED_MINUTES", default=60))
 KEEP_CLEARED_FOR = timedelta(days=env.number("TASKMONITOR_RETENTION_DAYS", default=90))
 KEEP_ANSWERS_FOR = timedelta(hours=24)  # of requests with an Idempotency-Key
+KEEP_LOGINS_FOR = timedelta(days=90)  # in the audit, which keeps all else for ever
 LOGIN_TOKEN_LIFE = timedelta(hours=env.number("TASKMONITOR_LOGIN_TOKEN_HOURS", default=12, least=1))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "api.authentication.TokenAuthentication",
         "api.authentication.PasswordAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.XmlUnlessJsonIsAsked",

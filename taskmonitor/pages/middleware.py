@@ -11,8 +11,10 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
 from django_htmx.middleware import HtmxMiddleware
 
 
@@ -30,7 +32,18 @@ class Policy(_ForBrowsers, CSPMiddleware):
 
 
 class Sessions(_ForBrowsers, SessionMiddleware):
-    """Django's sessions."""
+    """Django's sessions, which know from where they are used and when: by a person, not by a page that is only open."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        session: Any = request.session
+        session.address = request.META.get("REMOTE_ADDR", "")
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        session: Any = request.session
+        if not _by_itself(request, response):
+            session.note_use(timezone.now())
+        return super().process_response(request, response)
 
 
 class Csrf(_ForBrowsers, CsrfViewMiddleware):
@@ -51,3 +64,8 @@ class Frames(_ForBrowsers, XFrameOptionsMiddleware):
 
 class Htmx(_ForBrowsers, HtmxMiddleware):
     """`request.htmx`."""
+
+
+def _by_itself(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether an open page asked, and nobody did anything there; it says so, but for its stream, which cannot."""
+    return "X-Automatic" in request.headers or response.get("Content-Type") == "text/event-stream"
