@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "taskmonitor.pages.middleware.Csrf",
     "taskmonitor.pages.middleware.Authentication",
     "taskmonitor.pages.middleware.Messages",
+    "taskmonitor.pages.middleware.PasswordFirst",
     "taskmonitor.pages.middleware.Frames",
     "taskmonitor.pages.middleware.Htmx",
     "taskmonitor.pages.methods.KnownMethods",

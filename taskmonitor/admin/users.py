@@ -8,12 +8,16 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from taskmonitor.admin.base import Confirmation, ModelAdmin, actor, refused_above, visitor
+from taskmonitor.admin.forms import AddUserForm, ChangePasswordForm
 from taskmonitor.models import Right, Role
 from taskmonitor.selectors.access import above, carries_more
 from taskmonitor.services.access import audit, grant_role, revoke_role
+from taskmonitor.services.accounts import end_logins
+from taskmonitor.services.transaction import writing
 
 if TYPE_CHECKING:
     Users = UserAdmin[User]
@@ -103,7 +107,16 @@ class UserAccessAdmin(AuditedAdmin, Users):
 
     list_display = ("username", "email", "first_name", "last_name", "external_tasks", "is_active", "is_staff")
     list_filter = (InjectorFilter, "is_staff", "is_superuser", "is_active", "groups")
-    actions = ("grant_external_tasks", "revoke_external_tasks")
+    actions = ("grant_external_tasks", "revoke_external_tasks", "end_logins")
+    add_form = AddUserForm
+    add_fieldsets = (
+        (
+            None,
+            {"fields": ("username", "usable_password", "password1", "password2", "must_change")},
+        ),
+    )
+    change_password_form = ChangePasswordForm
+    change_user_password_template = "admin/taskmonitor/change_password.html"  # noqa: S105
     POWERS = ("is_active", "is_staff", "is_superuser")
 
     def access(self, obj: Any) -> Access:
@@ -161,6 +174,19 @@ class UserAccessAdmin(AuditedAdmin, Users):
         self.message_user(request, f"Revoked from {number}; it holds from now on.", messages.SUCCESS)
         return None
 
+    @admin.action(description="End all sessions and logins", permissions=["change"])
+    def end_logins(self, request: HttpRequest, users: QuerySet[Any]) -> HttpResponse | None:
+        if refused_above(self, request, users):
+            return None
+        if "confirmed" not in request.POST:
+            title = "End all sessions, and all logins of clients, of"
+            return Confirmation(self, request, title, verb="End", objects=users)
+        for user in users:
+            end_logins(user, programs=False)
+            self.audit(request, user, [("ended logins", "")])
+        self.message_user(request, f"Ended those of {len(users)}.", messages.SUCCESS)
+        return None
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if visitor(request).is_superuser:
             return super().get_readonly_fields(request, obj)
@@ -184,10 +210,18 @@ class UserAccessAdmin(AuditedAdmin, Users):
         form_url: str = "",
     ) -> HttpResponse:
         user = self.get_object(request, id)
-        response = super().user_change_password(request, id, form_url)
-        if user and user.password != User.objects.get(pk=user.pk).password:
-            self.audit(request, user, [("changed", "password")])
+        if user == request.user:
+            return redirect("account_password")  # which asks for the current one
+        with writing():  # its password, and the end of the logins by the old one
+            response = super().user_change_password(request, id, form_url)
+            if user and user.password != User.objects.get(pk=user.pk).password:
+                self.audit(request, user, [("changed", "password")])
         return response
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if not change:
+            form.lend(form.instance, timezone.now())
 
 
 @admin.register(Group)

@@ -4,6 +4,7 @@ Such a request has no session, form, message or page; to find that out in each o
 all the statements of a write.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from csp.middleware import CSPMiddleware
@@ -14,8 +15,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.shortcuts import redirect
 from django.utils import timezone
 from django_htmx.middleware import HtmxMiddleware
+
+from taskmonitor.sessions import PASSWORD_FIRST
 
 
 class _ForBrowsers:
@@ -52,6 +56,26 @@ class Csrf(_ForBrowsers, CsrfViewMiddleware):
 
 class Authentication(_ForBrowsers, AuthenticationMiddleware):
     """The user of the session."""
+
+
+class PasswordFirst:
+    """Lets who logged in with a password that somebody else chose do nothing on pages before they have changed it."""
+
+    ALLOWED = ("account_password", "login", "logout")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
+        match, session = request.resolver_match, getattr(request, "session", None)
+        if session is None or hasattr(request, "wire"):  # the API sees to it where it takes a session
+            return None
+        if match and match.url_name in self.ALLOWED:
+            return None
+        return redirect("account_password") if session.get(PASSWORD_FIRST) else None
 
 
 class Messages(_ForBrowsers, MessageMiddleware):

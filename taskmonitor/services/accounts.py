@@ -69,13 +69,15 @@ def end_logins(user: User, *, programs: bool) -> None:
         (tokens if programs else tokens.filter(name="")).delete()
 
 
-def end_own_logins(*, actor: Actor, sessions: Collection[str], tokens: Collection[int], now: datetime) -> int:
-    """End those of the actor's sessions, by their labels, and of their tokens; how many there were."""
+def end_own_logins(*, actor: Actor, sessions: Collection[str], tokens: Collection[str], now: datetime) -> int:
+    """End those of the actor's sessions, by their labels, and of their tokens, by their keys; how many there were."""
     with writing():
         ended = [
             session for session in Session.objects.filter(user=actor.user_id) if label(session) in sessions
         ]
-        revoked = list(AccessToken.objects.filter(user=actor.user_id, pk__in=tokens))
+        revoked = [
+            token for token in AccessToken.objects.filter(user=actor.user_id) if str(token.pk) in tokens
+        ]
         Session.objects.filter(pk__in=[session.pk for session in ended]).delete()
         AccessToken.objects.filter(pk__in=[token.pk for token in revoked]).delete()
         for session in ended:

@@ -1,5 +1,6 @@
 """Granting and revoking in the admin: effective at the next request, and audited."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,15 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from taskmonitor.models import AccessToken, AuditEntry, IdempotencyRecord, Job, Right, Role
+from taskmonitor.models import (
+    AccessToken,
+    AuditEntry,
+    IdempotencyRecord,
+    Job,
+    Right,
+    Role,
+    TemporaryPassword,
+)
 from taskmonitor.selectors import access
 from taskmonitor.services import login_record
 from tests.admin.conftest import ALL_OF_AN_ADMIN
@@ -244,6 +253,58 @@ def test_nobody_grants_what_they_do_not_have(
     assert audited() == []
 
 
+@pytest.mark.parametrize("must_change", [True, False])
+def test_a_password_that_an_admin_gives_is_to_be_changed_unless_they_say_otherwise(
+    admin: Client, plugin: User, must_change: bool
+) -> None:
+    pages = [reverse("admin:auth_user_add"), reverse("admin:auth_user_password_change", args=[plugin.pk])]
+    for page in pages:
+        assert re.search(
+            r'<input type="checkbox" name="must_change"[^>]* checked', admin.get(page).content.decode()
+        )
+        given = {"username": "new", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+        given |= {"must_change": "on"} if must_change else {}
+        assert admin.post(page, given | {"set-password": "x"}).status_code == 302
+    lent = TemporaryPassword.objects.values_list("user__username", flat=True)
+    assert set(lent) == ({"new", "backup"} if must_change else set())
+    browser = Client()
+    browser.post("/login/", {"username": "new", "password": PASSWORD})
+    expected = (302, "/account/password/") if must_change else (200, None)
+    answer = browser.get("/jobs/")
+    assert (answer.status_code, answer.headers.get("Location")) == expected
+
+
+def test_a_password_that_an_admin_gives_is_held_against_the_rules(admin: Client, plugin: User) -> None:
+    pages = [reverse("admin:auth_user_add"), reverse("admin:auth_user_password_change", args=[plugin.pk])]
+    for page in pages:
+        given = {"username": "new", "usable_password": "true", "password1": "x", "password2": "x"}
+        answer = admin.post(page, given)
+        assert answer.status_code == 200
+        assert "This password is too short" in answer.content.decode()
+    assert not User.objects.filter(username="new").exists()
+
+
+@pytest.mark.parametrize("change", ["password", "inactive", "action"])
+def test_an_admin_ends_the_logins_of_an_account(admin: Client, plugin: User, change: str) -> None:
+    browser = Client()
+    browser.force_login(plugin)
+    for name in ("", "nightly"):
+        AccessToken.objects.create(user=plugin, name=name, digest=name, created=NOW)
+    if change == "password":
+        given = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+        page = reverse("admin:auth_user_password_change", args=[plugin.pk])
+        assert admin.post(page, given | {"set-password": "x"}).status_code == 302
+    elif change == "inactive":
+        save(admin, plugin, is_active=None)
+        save(admin, plugin, is_active="on")
+    else:
+        act(admin, "end_logins", plugin)
+        assert audited() == [("root", "ended logins", "backup", "")]
+    assert browser.get("/jobs/").status_code == 302
+    left = list(AccessToken.objects.values_list("name", flat=True))
+    assert left == (["nightly"] if change == "action" else [])
+
+
 @pytest.fixture(params=["role", "permission", "inactive", "staff", "superuser"])
 def mightier(request: pytest.FixtureRequest, db: None) -> User:
     """A user who may something that a clerk who changes users may not."""
@@ -279,7 +340,7 @@ def test_nobody_changes_an_account_that_may_more_than_they(
             ).status_code
             == 403
         )
-    for action in ("grant_external_tasks", "revoke_external_tasks"):
+    for action in ("grant_external_tasks", "revoke_external_tasks", "end_logins"):
         assert "mighty may do what you may not" in act(client, action, mightier).content.decode()
     assert act(client, "delete_selected", mightier, post="yes").status_code == 403
     tokens = reverse("admin:taskmonitor_accesstoken_changelist")
