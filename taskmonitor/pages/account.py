@@ -32,7 +32,7 @@ def account_end(request: HttpRequest, actor: Actor) -> HttpResponse:
             user=_user(request), password=given.get("current", ""), address=_address(request), now=now
         )
     except (Invalid, TooManyAttempts) as problem:
-        return _refused(_show(request, actor, str(problem), ticked=given), problem)
+        return _refused(_show(request, actor, str(problem)), problem)
     number = accounts.end_own_logins(
         actor=actor, sessions=given.getlist("session"), tokens=given.getlist("token"), now=now
     )
@@ -64,10 +64,15 @@ def account_password(request: HttpRequest, actor: Actor) -> HttpResponse:
     return redirect("job_list" if was_first else "account")
 
 
-def _show(request: HttpRequest, actor: Actor, problem: str = "", ticked: object = None) -> HttpResponse:
+def _show(request: HttpRequest, actor: Actor, problem: str = "") -> HttpResponse:
     now = timezone.now()
-    context = {"sessions": _sessions(request, now), "tokens": _tokens(actor, now), "now": now}
-    return render(request, "taskmonitor/account.html", {**context, "problem": problem, "ticked": ticked})
+    context = {
+        "sessions": _sessions(request, now),
+        "tokens": _tokens(actor, now),
+        "now": now,
+        "problem": problem,
+    }
+    return render(request, "taskmonitor/account.html", context)
 
 
 def _sessions(request: HttpRequest, now: datetime) -> list[tuple[str, Session]]:
