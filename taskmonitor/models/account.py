@@ -27,6 +27,10 @@ class Session(AbstractBaseSession):
     class Meta:
         verbose_name = "session"
 
+    def __str__(self) -> str:
+        """Without its key, which would open it to whoever reads this."""
+        return f"session since {self.began:%Y-%m-%d %H:%M}"
+
     @classmethod
     def get_session_store_class(cls) -> type[SessionBase]:
         store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore

@@ -18,10 +18,12 @@ from taskmonitor.models import (
     Job,
     Right,
     Role,
+    Session,
     TemporaryPassword,
 )
 from taskmonitor.selectors import access
 from taskmonitor.services import login_record
+from taskmonitor.services.accounts import lend_password
 from tests.admin.conftest import ALL_OF_AN_ADMIN
 from tests.factories import NOW, PASSWORD, make_actor, make_job, make_role, make_user
 
@@ -303,6 +305,18 @@ def test_an_admin_ends_the_logins_of_an_account(admin: Client, plugin: User, cha
     assert browser.get("/jobs/").status_code == 302
     left = list(AccessToken.objects.values_list("name", flat=True))
     assert left == (["nightly"] if change == "action" else [])
+
+
+def test_a_user_with_logins_is_deleted_and_no_page_shows_what_opens_them(admin: Client, plugin: User) -> None:
+    browser = Client()
+    browser.force_login(plugin)
+    lend_password(plugin, NOW)
+    page = reverse("admin:auth_user_delete", args=[plugin.pk])
+    shown = admin.get(page).content.decode()
+    assert "session since" in shown
+    assert browser.session.session_key not in shown
+    assert admin.post(page, {"post": "yes"}).status_code == 302
+    assert not Session.objects.filter(user=plugin.pk).exists()
 
 
 @pytest.fixture(params=["role", "permission", "inactive", "staff", "superuser"])
