@@ -10,10 +10,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from taskmonitor.errors import PasswordOverdue
+from taskmonitor.errors import PasswordExpired
 from taskmonitor.selectors.access import valid_token
 from taskmonitor.services.access import note_use
-from taskmonitor.services.accounts import refuse_overdue
+from taskmonitor.services.accounts import refuse_expired_password
 from taskmonitor.services.login import verified
 from taskmonitor.services.login_record import note_password_use
 from taskmonitor.sessions import PASSWORD_FIRST
@@ -49,7 +49,7 @@ class PasswordAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The Authorization header is not Basic as RFC 7617 has it.") from None
         now, place = timezone.now(), address(request)
         user = verified(name=name, password=password, address=place, now=now)
-        refuse_overdue(user, now)
+        refuse_expired_password(user, now)
         note_password_use(user, place, now)
         return user, None
 
@@ -60,7 +60,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         found = super().authenticate(request)
         if found and request.session.get(PASSWORD_FIRST):
-            raise PasswordOverdue(PasswordOverdue.__doc__)
+            raise PasswordExpired(PasswordExpired.__doc__)
         return found
 
 

@@ -53,7 +53,7 @@ class LoginRefused(TaskMonitorError):
     """The user name or password is wrong."""
 
 
-class PasswordOverdue(TaskMonitorError):
+class PasswordExpired(TaskMonitorError):
     """Somebody else chose this password. Log in at /login/ and choose one of your own, or ask for a token."""
 
 

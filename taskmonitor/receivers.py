@@ -9,14 +9,14 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
-from taskmonitor.services.accounts import end_logins, is_lent
+from taskmonitor.services.accounts import end_logins, must_change_password
 from taskmonitor.services.login_record import note_login, note_logout
 from taskmonitor.sessions import PASSWORD_FIRST
 
 
 @receiver(user_logged_in)
 def _on_login(request: HttpRequest, user: User, **_: Any) -> None:
-    if is_lent(user):
+    if must_change_password(user):
         request.session[PASSWORD_FIRST] = True
     if request.method:  # a request that came from nowhere has none: Django's own, for its test client
         note_login(user, request.META.get("REMOTE_ADDR") or "", timezone.now())

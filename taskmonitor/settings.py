@@ -258,7 +258,7 @@ LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-] + [{"NAME": "taskmonitor.services.accounts.EndsLogins"}]
+] + [{"NAME": f"taskmonitor.services.accounts.{name}"} for name in ("NotTheProduct", "EndsLogins")]
 TEMPORARY_PASSWORD_LIFE = timedelta(hours=24)  # of one that somebody else chose, for the API
 SESSION_ENGINE = "taskmonitor.sessions"
 SESSION_LIFE = timedelta(hours=env.number("TASKMONITOR_SESSION_HOURS", default=12, least=1, most=24 * 365))

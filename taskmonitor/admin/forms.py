@@ -8,7 +8,7 @@ from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreation
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from taskmonitor.services.accounts import lend_password
+from taskmonitor.services.accounts import require_password_change
 
 if TYPE_CHECKING:
     PasswordChangeForm = AdminPasswordChangeForm[User]
@@ -17,7 +17,7 @@ else:
     PasswordChangeForm, UserCreationForm = AdminPasswordChangeForm, AdminUserCreationForm
 
 
-class _Lent(forms.Form):
+class _MustChange(forms.Form):
     must_change = forms.BooleanField(
         label="Must be changed at the next login",
         required=False,
@@ -25,18 +25,18 @@ class _Lent(forms.Form):
         help_text="Untick it for a program, which cannot: the API takes such a password for a day.",
     )
 
-    def lend(self, user: User, now: datetime) -> None:
+    def require_change(self, user: User, now: datetime) -> None:
         """Keep that it must be changed, if that is so and the user, who is stored by now, has one."""
         if self.cleaned_data["must_change"] and user.has_usable_password():
-            lend_password(user, now)
+            require_password_change(user, now)
 
 
-class ChangePasswordForm(_Lent, PasswordChangeForm):
+class ChangePasswordForm(_MustChange, PasswordChangeForm):
     def save(self, commit: bool = True) -> Any:
         user = super().save(commit)
-        self.lend(user, timezone.now())
+        self.require_change(user, timezone.now())
         return user
 
 
-class AddUserForm(_Lent, UserCreationForm):
-    """Its user is stored later, by the admin, which then lends the password too."""
+class AddUserForm(_MustChange, UserCreationForm):
+    """Its user is stored later, by the admin, which then requires the change too."""

@@ -221,7 +221,7 @@ class UserAccessAdmin(AuditedAdmin, Users):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if not change:
-            form.lend(form.instance, timezone.now())
+            form.require_change(form.instance, timezone.now())
 
 
 @admin.register(Group)

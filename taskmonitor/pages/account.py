@@ -79,7 +79,7 @@ def _sessions(request: HttpRequest, now: datetime) -> list[tuple[str, Session]]:
     """The user's sessions, each with its label; this one's is empty."""
     lasting = Session.objects.filter(user=_user(request), expire_date__gt=now).order_by("-last_used")
     here = request.session.session_key
-    return [("" if session.pk == here else accounts.label(session), session) for session in lasting]
+    return [("" if session.pk == here else accounts.public_id(session), session) for session in lasting]
 
 
 def _tokens(actor: Actor, now: datetime) -> list[AccessToken]:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
-from taskmonitor.errors import Invalid, LoginRefused, PasswordOverdue
+from taskmonitor.errors import Invalid, LoginRefused, PasswordExpired
 from taskmonitor.models import AccessToken, Actor, Session, TemporaryPassword
 from taskmonitor.services.access import audit
 from taskmonitor.services.login import verified
@@ -44,21 +44,21 @@ def change_password(*, user: User, current: str, new: str, actor: Actor, address
         audit(verb="changed", subject=user.get_username(), detail="own password", actor=actor, now=now)
 
 
-def lend_password(user: User, now: datetime) -> None:
-    """Call the password of a stored user one that somebody else knows, so that it must be changed."""
+def require_password_change(user: User, now: datetime) -> None:
+    """Let the user change the password, which somebody else chose, before they do anything else."""
     TemporaryPassword.objects.update_or_create(user=user, defaults={"given": now})
 
 
-def is_lent(user: User) -> bool:
+def must_change_password(user: User) -> bool:
     """Whether the password must be changed before anything else is done on pages."""
     return TemporaryPassword.objects.filter(user=user).exists()
 
 
-def refuse_overdue(user: User, now: datetime) -> None:
-    """PasswordOverdue if somebody else chose the password of a user that `verified` found, and long ago."""
-    lent: TemporaryPassword | None = getattr(user, "temporary_password", None)
-    if lent and lent.given + settings.TEMPORARY_PASSWORD_LIFE <= now:
-        raise PasswordOverdue(PasswordOverdue.__doc__)
+def refuse_expired_password(user: User, now: datetime) -> None:
+    """PasswordExpired if somebody else chose the password of a user that `verified` found, and long ago."""
+    temporary: TemporaryPassword | None = getattr(user, "temporary_password", None)
+    if temporary and temporary.given + settings.TEMPORARY_PASSWORD_LIFE <= now:
+        raise PasswordExpired(PasswordExpired.__doc__)
 
 
 def end_logins(user: User, *, programs: bool) -> None:
@@ -73,7 +73,9 @@ def end_own_logins(*, actor: Actor, sessions: Collection[str], tokens: Collectio
     """End those of the actor's sessions, by their labels, and of their tokens, by their keys; how many there were."""
     with writing():
         ended = [
-            session for session in Session.objects.filter(user=actor.user_id) if label(session) in sessions
+            session
+            for session in Session.objects.filter(user=actor.user_id)
+            if public_id(session) in sessions
         ]
         revoked = [
             token for token in AccessToken.objects.filter(user=actor.user_id) if str(token.pk) in tokens
@@ -88,9 +90,20 @@ def end_own_logins(*, actor: Actor, sessions: Collection[str], tokens: Collectio
     return len(ended) + len(revoked)
 
 
-def label(session: Session) -> str:
+def public_id(session: Session) -> str:
     """What a page calls the session by; its key, which opens it, is for the cookie alone."""
     return hashlib.sha256(session.session_key.encode()).hexdigest()[:20]
+
+
+class NotTheProduct:
+    """A validator that refuses the product's name as a password, whatever signs are strewn in."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        if "".join(filter(str.isalpha, password.lower())) in ("taskmonitor", "monitor", "task"):
+            raise ValidationError("This password is the name of this site.")
+
+    def get_help_text(self) -> str:
+        return "Your password cannot be the name of this site."
 
 
 class EndsLogins:

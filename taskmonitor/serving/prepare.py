@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.utils import timezone
 
-from taskmonitor.services.accounts import check_new_password, lend_password
+from taskmonitor.services.accounts import check_new_password, require_password_change
 from taskmonitor.services.site import note_version
 from taskmonitor.serving.turns import alone, note_running
 from taskmonitor.serving.versions import Unfit, applied_migrations, known_migrations, refuse_unprepared
@@ -98,5 +98,5 @@ def _make_superuser() -> Superuser | None:
     user = User.objects.create_superuser(name, password=password)
     if given:
         return None
-    lend_password(user, timezone.now())
+    require_password_change(user, timezone.now())
     return Superuser(name, password)

@@ -23,7 +23,7 @@ from taskmonitor.models import (
 )
 from taskmonitor.selectors import access
 from taskmonitor.services import login_record
-from taskmonitor.services.accounts import lend_password
+from taskmonitor.services.accounts import require_password_change
 from tests.admin.conftest import ALL_OF_AN_ADMIN
 from tests.factories import NOW, PASSWORD, make_actor, make_job, make_role, make_user
 
@@ -310,7 +310,7 @@ def test_an_admin_ends_the_logins_of_an_account(admin: Client, plugin: User, cha
 def test_a_user_with_logins_is_deleted_and_no_page_shows_what_opens_them(admin: Client, plugin: User) -> None:
     browser = Client()
     browser.force_login(plugin)
-    lend_password(plugin, NOW)
+    require_password_change(plugin, NOW)
     page = reverse("admin:auth_user_delete", args=[plugin.pk])
     shown = admin.get(page).content.decode()
     assert "session since" in shown

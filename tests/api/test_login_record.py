@@ -127,9 +127,9 @@ def test_programs_use_a_password_that_somebody_else_chose_for_a_day(
     user: User, attempt: Callable[..., tuple[int, str]]
 ) -> None:
     now = timezone.now()
-    accounts.lend_password(user, now - timedelta(hours=23))
+    accounts.require_password_change(user, now - timedelta(hours=23))
     assert attempt()[0] == 200
-    accounts.lend_password(user, now - timedelta(hours=25))
+    accounts.require_password_change(user, now - timedelta(hours=25))
     status, told = attempt()
     assert status == (403 if attempt is ask else 400)
     assert "Somebody else chose this password. Log in at /login/ and choose one of your own" in told

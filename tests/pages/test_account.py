@@ -87,6 +87,7 @@ def test_a_change_of_the_password_ends_all_other_logins(browser: Client, user: U
         ({"new": "x", "again": "x"}, "This password is too short. It must contain at least 8 characters."),
         ({"new": "password1", "again": "password1"}, "This password is too common."),
         ({"new": "annabella1", "again": "annabella1"}, "too similar to the email address"),
+        ({"new": "Task-Monitor-1", "again": "Task-Monitor-1"}, "This password is the name of this site."),
         ({"new": "", "again": ""}, "too short"),
     ],
 )
@@ -142,7 +143,7 @@ def end(client: Client, password: str = PASSWORD, **ticked: list[object]) -> str
 def test_each_login_can_be_ended(browser: Client, user: User) -> None:
     second, third = logged_in(user, "192.0.2.8"), logged_in(user, "192.0.2.9")
     secrets = make_tokens(user)
-    label = accounts.label(Session.objects.get(last_used_from="192.0.2.8"))
+    label = accounts.public_id(Session.objects.get(last_used_from="192.0.2.8"))
     assert "Ended: 1." in end(browser, session=[label])
     assert second.get("/account/").status_code == 302
     assert third.get("/account/").status_code == 200
@@ -160,7 +161,7 @@ def test_each_login_can_be_ended(browser: Client, user: User) -> None:
 def test_nothing_is_ended_without_the_password_nor_of_somebody_else(browser: Client, user: User) -> None:
     make_tokens(user)
     elsewhere = logged_in(user, "192.0.2.8")
-    labels = [accounts.label(session) for session in Session.objects.all()]
+    labels = [accounts.public_id(session) for session in Session.objects.all()]
     tokens = list(AccessToken.objects.values_list("pk", flat=True))
     assert "current password: is not right." in end(browser, "wrong", session=labels, token=tokens)
     other = make_user("bert")
@@ -172,7 +173,7 @@ def test_nothing_is_ended_without_the_password_nor_of_somebody_else(browser: Cli
 
 
 def test_a_password_that_somebody_else_chose_is_changed_first(user: User) -> None:
-    accounts.lend_password(user, timezone.now())
+    accounts.require_password_change(user, timezone.now())
     user.is_staff = True
     user.save()
     browser = logged_in(user)
@@ -200,7 +201,7 @@ def test_a_password_that_somebody_else_chose_is_changed_first(user: User) -> Non
 
 
 def test_who_must_change_it_may_log_out(user: User) -> None:
-    accounts.lend_password(user, timezone.now())
+    accounts.require_password_change(user, timezone.now())
     browser = logged_in(user)
     assert browser.post("/logout/").headers["Location"] == "/login/"
     assert browser.get("/login/").status_code == 200
