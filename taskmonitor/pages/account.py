@@ -15,6 +15,7 @@ from taskmonitor.errors import Invalid, TooManyAttempts
 from taskmonitor.models import AccessToken, Actor, Session
 from taskmonitor.pages.doors import page
 from taskmonitor.services import accounts
+from taskmonitor.serving.patience import postpone
 from taskmonitor.sessions import PASSWORD_FIRST
 
 
@@ -102,6 +103,7 @@ def _refused(response: HttpResponse, problem: Invalid | TooManyAttempts) -> Http
     response.status_code = 400
     if isinstance(problem, TooManyAttempts):
         response.status_code, response.headers["Retry-After"] = 429, str(problem.wait)
+        postpone(response, problem)
     return response
 
 

@@ -12,14 +12,14 @@ from django.core.exceptions import ValidationError
 from taskmonitor.errors import Invalid, LoginRefused, PasswordExpired
 from taskmonitor.models import AccessToken, Actor, Session, TemporaryPassword
 from taskmonitor.services.access import audit
-from taskmonitor.services.login import verified
+from taskmonitor.services.login import confirm_password
 from taskmonitor.services.transaction import writing
 
 
 def check_own_password(*, user: User, password: str, address: str, now: datetime) -> None:
     """Invalid if that is not the user's password; TooManyAttempts after many that were not."""
     try:
-        verified(name=user.get_username(), password=password, address=address, now=now)
+        confirm_password(user=user, password=password, address=address, now=now)
     except LoginRefused:
         raise Invalid("current password", "is not right.") from None
 
