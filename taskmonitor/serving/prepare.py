@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from taskmonitor.services.accounts import check_new_password, require_password_change
 from taskmonitor.services.site import note_version
+from taskmonitor.services.transaction import writing
 from taskmonitor.serving.turns import alone, note_running
 from taskmonitor.serving.versions import Unfit, applied_migrations, known_migrations, refuse_unprepared
 
@@ -95,8 +96,8 @@ def _make_superuser() -> Superuser | None:
         )
     if given:
         check_new_password("DJANGO_SUPERUSER_PASSWORD", given, User(username=name))
-    user = User.objects.create_superuser(name, password=password)
-    if given:
-        return None
-    require_password_change(user, timezone.now())
-    return Superuser(name, password)
+    with writing():
+        user = User.objects.create_superuser(name, password=password)
+        if not given:
+            require_password_change(user, timezone.now())
+    return None if given else Superuser(name, password)

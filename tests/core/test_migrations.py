@@ -80,9 +80,9 @@ def test_the_upgrade_gives_the_rights_to_admin_roles_and_to_no_other(migrate: Ca
 def test_the_upgrade_ends_sessions_of_which_nobody_knows_whose_they_are(
     migrate: Callable[[str], Apps],
 ) -> None:
-    migrate("0007_login_networks")
+    migrate("0008_site")
     OldSession.objects.create(session_key="x" * 32, session_data="", expire_date=NOW)
-    migrate("0008_accounts")
+    migrate("0009_accounts")
     assert not OldSession.objects.exists()
 
 
