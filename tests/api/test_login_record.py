@@ -14,6 +14,7 @@ from taskmonitor import upkeep
 from taskmonitor.models import AuditEntry
 from taskmonitor.services import accounts, login_record
 from taskmonitor.services.access import audit
+from taskmonitor.services.portions import Portions
 from tests.factories import NOW, PASSWORD, make_actor, make_user
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +115,7 @@ def test_only_logins_leave_the_audit() -> None:
     for verb in ("logged in", "login refused", "granted"):
         for days in (1, 91):
             audit(verb=verb, subject="s", detail="", actor=actor, now=now - timedelta(days=days))
-    upkeep.tick(now)
+    upkeep.tick(now, Portions(60))
     assert Counter(AuditEntry.objects.values_list("verb", flat=True)) == {
         "logged in": 1,
         "login refused": 1,
