@@ -5,13 +5,18 @@ import base64
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework import authentication
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from taskmonitor.errors import PasswordExpired
 from taskmonitor.selectors.access import valid_token
 from taskmonitor.services.access import note_use
+from taskmonitor.services.accounts import refuse_expired_password
 from taskmonitor.services.login import verified
+from taskmonitor.services.login_record import note_password_use
+from taskmonitor.sessions import PASSWORD_FIRST
 
 CHALLENGE = 'Basic realm="Task Monitor"'
 
@@ -42,7 +47,21 @@ class PasswordAuthentication(BaseAuthentication):
             name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except ValueError:
             raise AuthenticationFailed("The Authorization header is not Basic as RFC 7617 has it.") from None
-        return verified(name=name, password=password, address=address(request), now=timezone.now()), None
+        now, place = timezone.now(), address(request)
+        user = verified(name=name, password=password, address=place, now=now)
+        refuse_expired_password(user, now)
+        note_password_use(user, place, now)
+        return user, None
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The cookie of a page; of no use before its user has changed a password that somebody else chose."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        found = super().authenticate(request)
+        if found and request.session.get(PASSWORD_FIRST):
+            raise PasswordExpired(PasswordExpired.__doc__)
+        return found
 
 
 def address(request: HttpRequest | Request) -> str:

@@ -35,6 +35,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.NotInScope: (403, OPERATION_FAILED),
     errors.NotFound: (404, "Not found"),
     errors.LoginRefused: (401, "Unauthorized"),
+    errors.PasswordExpired: (403, OPERATION_FAILED),
     errors.TooManyAttempts: (429, "Too many attempts"),
     errors.Conflict: (409, OPERATION_FAILED),
     exceptions.ParseError: (400, "Request syntactically incorrect."),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -62,6 +63,11 @@ class ApiMiddleware:
             json=wants_json(request) or _LOGIN.match(path) is not None,
         )
         request.wire = wire  # type: ignore[attr-defined]
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            # a program that was led on to HTTPS would go on to send its password without it first
+            return plain_fault(
+                wire, 403, "Ask by HTTPS: without it, all that is sent can be read on its way."
+            )
         if asked not in _DIALECTS:
             status, problem = 400, f"There is no version {asked[:20]}; ask for 3 or 4."
         given = request.META.get("HTTP_CORRELATION_ID") or request.GET.get("correlation_id")

@@ -12,6 +12,10 @@ let tokens = RATE;
 let position = page.position;
 let source, polling, lost;
 
+// Nobody did anything, so the session may become idle.
+const AUTOMATIC = { "X-Automatic": "1" };
+const refresh = (target, address, swapStyle) => fetchInto(target, address, swapStyle, AUTOMATIC);
+
 const byId = (id) => document.getElementById(id);
 const jobRows = () => byId("job-rows");
 const list = () => byId("job-list");
@@ -98,7 +102,7 @@ const stepUrl = (job, step, rest) => jobUrl(job, step ? `steps/${step}/${rest}` 
 
 async function fetchJob(id) {
   if (!jobRows()) return refreshEmpty();
-  const found = await fetchInto(jobRows(), `${jobUrl(id, "row/")}?${list().dataset.query}`, "rows");
+  const found = await refresh(jobRows(), `${jobUrl(id, "row/")}?${list().dataset.query}`, "rows");
   if (!found) byId(`job-${id}`)?.classList.add("left");
   trim();
 }
@@ -107,7 +111,7 @@ function fetchStep(id) {
   const row = byId(id);
   if (!row) return;
   const level = row.getAttribute("aria-level");
-  return fetchInto(row.parentElement, `${stepUrl(row.dataset.job, row.dataset.step, "row/")}?level=${level}`, "rows");
+  return refresh(row.parentElement, `${stepUrl(row.dataset.job, row.dataset.step, "row/")}?level=${level}`, "rows");
 }
 
 function fetchSteps(rows) {
@@ -125,28 +129,28 @@ function fetchLevel(job, parent, after, level) {
   const row = byId(parent ? `step-${parent}` : `job-${job}`);
   const depth = level || (row ? Number(row.getAttribute("aria-level")) + 1 : 1);
   const behind = after >= 0 ? `&after=${after}` : "";
-  return fetchInto(body(), `${stepUrl(job, parent, "steps/")}?level=${depth}${behind}`, "rows");
+  return refresh(body(), `${stepUrl(job, parent, "steps/")}?level=${depth}${behind}`, "rows");
 }
 
 async function fetchList() {
   if (!jobRows()) return refreshEmpty();
-  await fetchInto(jobRows(), list().dataset.rows + location.search, "list");
+  await refresh(jobRows(), list().dataset.rows + location.search, "list");
   trim();
 }
 
 async function fetchFacts() {
   const before = byId("facts").dataset;
-  await fetchInto(byId("facts"), stepUrl(page.job, page.step, "facts/"), "outerHTML");
+  await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/"), "outerHTML");
   const now = byId("facts").dataset;
   if (page.page === "job" && "ended" in now && !("ended" in before)) announce(now.name, now.state);
 }
 
-const fetchHistory = () => fetchInto(byId("history-rows"), byId("history-rows").dataset.fragment, "rows");
+const fetchHistory = () => refresh(byId("history-rows"), byId("history-rows").dataset.fragment, "rows");
 
 // A list without rows has no table; if a job may belong on it, the whole of it is fetched.
 async function refreshEmpty() {
   if (!["none", "right", "filter"].includes(byId("empty")?.dataset.empty)) return;
-  const answer = await fetch(location.href);
+  const answer = await fetch(location.href, { headers: AUTOMATIC });
   if (answer.redirected) return location.reload();
   htmx.swap(list(), await answer.text(), { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
 }

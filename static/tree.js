@@ -27,8 +27,8 @@ export function siblings(body, job, parent) {
 
 export const moreRow = (job, parent) => document.getElementById(`more-${parent || job}`);
 
-export async function fetchInto(target, address, swapStyle) {
-  const answer = await fetch(address, { headers: { "HX-Request": "true" }, redirect: "error" });
+export async function fetchInto(target, address, swapStyle, headers = {}) {
+  const answer = await fetch(address, { headers: { "HX-Request": "true", ...headers }, redirect: "error" });
   if (answer.status === 401) location.reload();
   if (answer.status === 404) return false;
   if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);

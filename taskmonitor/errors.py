@@ -53,6 +53,10 @@ class LoginRefused(TaskMonitorError):
     """The user name or password is wrong."""
 
 
+class PasswordExpired(TaskMonitorError):
+    """Somebody else chose this password. Log in at /login/ and choose one of your own, or ask for a token."""
+
+
 class TooManyAttempts(TaskMonitorError):
     """Too many logins failed, or are tried at once; after `wait`, in seconds, the next one is looked at."""
 

@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "taskmonitor.pages.middleware.Csrf",
     "taskmonitor.pages.middleware.Authentication",
     "taskmonitor.pages.middleware.Messages",
+    "taskmonitor.pages.middleware.PasswordFirst",
     "taskmonitor.pages.middleware.Frames",
     "taskmonitor.pages.middleware.Htmx",
     "taskmonitor.pages.methods.KnownMethods",
@@ -256,18 +257,31 @@ LOGIN_REDIRECT_URL = "job_list"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+] + [{"NAME": f"taskmonitor.services.accounts.{name}"} for name in ("NotTheProduct", "EndsLogins")]
+TEMPORARY_PASSWORD_LIFE = timedelta(hours=24)  # of one that somebody else chose, for the API
 SESSION_ENGINE = "taskmonitor.sessions"
-SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.switch("HTTPS")
-SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None
+SESSION_LIFE = timedelta(hours=env.number("TASKMONITOR_SESSION_HOURS", default=12, least=1, most=24 * 365))
+SESSION_IDLE = timedelta(minutes=env.number("TASKMONITOR_SESSION_IDLE_MINUTES", default=120, least=5))
+SESSION_COOKIE_AGE = int(SESSION_LIFE.total_seconds())
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W002",  # of Django's own middleware against frames, and
+    "security.W003",  # against forged forms, ours are subclasses
+    "security.W005",  # what HSTS covers
+    "security.W021",  # is the operator's to say
+]
+HSTS = env.str("TASKMONITOR_HSTS", default="host")
+if HSTS not in ("host", "subdomains", "preload"):
+    raise SystemExit(f"TASKMONITOR_HSTS cannot be {HSTS!r}; it is host, subdomains or preload")
+if env.switch("HTTPS"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # Browsers take cookies of these names by HTTPS only, and from this very host
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in ("subdomains", "preload")
+    SECURE_HSTS_PRELOAD = HSTS == "preload"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -303,13 +317,14 @@ CLEAR_FINISHED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FINISHED_
 CLEAR_FAILED_AFTER = timedelta(minutes=env.number("TASKMONITOR_CLEAR_FAILED_MINUTES", default=60))
 KEEP_CLEARED_FOR = timedelta(days=env.number("TASKMONITOR_RETENTION_DAYS", default=90))
 KEEP_ANSWERS_FOR = timedelta(hours=24)  # of requests with an Idempotency-Key
+KEEP_LOGINS_FOR = timedelta(days=90)  # in the audit, which keeps all else for ever
 LOGIN_TOKEN_LIFE = timedelta(hours=env.number("TASKMONITOR_LOGIN_TOKEN_HOURS", default=12, least=1))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "api.authentication.TokenAuthentication",
         "api.authentication.PasswordAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.XmlUnlessJsonIsAsked",

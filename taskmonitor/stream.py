@@ -73,7 +73,7 @@ class Hub:
             async with self._starting:
                 if self._looking is None:
                     await self._start()
-            lost = after is not None and await self._ask(lambda: feed.lost(after))
+            lost = after is not None and await self.ask(lambda: feed.lost(after))
             yield Reader(self, actor, self.last if after is None or lost else after, lost=lost)
         finally:
             self._readers -= 1
@@ -86,9 +86,9 @@ class Hub:
         if position >= self._behind:
             newest_first = takewhile(lambda change: change.position > position, reversed(self._recent))
             return list(newest_first)[::-1]
-        if await self._ask(lambda: feed.lost(position)):
+        if await self.ask(lambda: feed.lost(position)):
             return Reset(self.last)
-        return await self._ask(lambda: _read(position))
+        return await self.ask(lambda: _read(position))
 
     async def advance(self, patience: float) -> None:
         """Return when there are new changes, at the latest after `patience` seconds."""
@@ -103,9 +103,14 @@ class Hub:
         if self._looking.done():
             self._looking.result()
 
+    def wake(self) -> None:
+        """Let every reader look whether there is anything for it."""
+        self._advanced.set()
+        self._advanced = asyncio.Event()
+
     async def _start(self) -> None:
         self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="stream")
-        self._behind = self.last = await self._ask(feed.last)
+        self._behind = self.last = await self.ask(feed.last)
         self._looking = asyncio.create_task(self._look())
 
     def _stop(self) -> None:
@@ -138,7 +143,7 @@ class Hub:
 
     async def _look_once(self) -> bool:
         try:
-            changes = await self._ask(lambda: _read(self.last))
+            changes = await self.ask(lambda: _read(self.last))
         except Error as error:
             logger.warning("The feed cannot be read now: %s", error)
             return False
@@ -148,11 +153,12 @@ class Hub:
             self._behind = self._recent.popleft().position
         if changes:
             self.last = changes[-1].position
-            self._advanced.set()
-            self._advanced = asyncio.Event()
+            self.wake()
         return bool(changes)
 
-    async def _ask(self, query: Callable[[], Result]) -> Result:
+    async def ask(self, query: Callable[[], Result]) -> Result:
+        """The answer to a question to the database, asked in the hub's own thread."""
+
         def ask() -> Result:
             close_old_connections()
             return query()
@@ -161,21 +167,24 @@ class Hub:
 
 
 class Reader:
-    """One who follows the feed as far as `actor` may see it; the actor can be replaced at any time."""
+    """One who follows the feed as far as `actor` may see it; the actor can be replaced, or shut out, at any time."""
 
     def __init__(self, hub: Hub, actor: Actor, position: int, *, lost: bool) -> None:
-        self.actor = actor
+        self.actor: Actor | None = actor
         self.position = position
         self._hub = hub
         self._lost = lost
 
     async def news(self, patience: float) -> list[Change] | Reset:
-        """What happened since the last call, as soon as anything did; an empty list after `patience` seconds."""
+        """What happened since the last call, as soon as anything did; an empty list after `patience` seconds.
+
+        Nothing more happens for a reader that was shut out.
+        """
         if self._lost:
             self._lost = False
             return Reset(self.position)
         patient_until = time.monotonic() + patience
-        while (left := patient_until - time.monotonic()) > 0:
+        while self.actor and (left := patient_until - time.monotonic()) > 0:
             if self.position >= self._hub.last:
                 await self._hub.advance(left)
             found = await self._hub.behind(self.position)
@@ -188,8 +197,14 @@ class Reader:
                 return seen
         return []
 
+    def shut_out(self) -> None:
+        """Let it see nothing more, from now on."""
+        self.actor = None
+        self._hub.wake()
+
     def _sees(self, change: Change) -> bool:
-        return self.actor.may(Right.VIEW_ALL) or change.owner_id == self.actor.user_id
+        actor = self.actor
+        return actor is not None and (actor.may(Right.VIEW_ALL) or change.owner_id == actor.user_id)
 
 
 hub = Hub()

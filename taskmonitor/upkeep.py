@@ -11,14 +11,13 @@ from itertools import chain
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db.models import Q, QuerySet
 
 from taskmonitor import sqlite_file
 from taskmonitor.errors import TaskMonitorError
 from taskmonitor.lifecycle import ENDED, Status
-from taskmonitor.models import SYSTEM, AccessToken, IdempotencyRecord, Job
-from taskmonitor.services import jobs
+from taskmonitor.models import SYSTEM, AccessToken, AuditEntry, IdempotencyRecord, Job, Session
+from taskmonitor.services import jobs, login_record
 from taskmonitor.services.portions import Portions
 
 logger = logging.getLogger(__name__)
@@ -86,6 +85,7 @@ def tick(now: datetime, portions: Portions) -> Report:
         IdempotencyRecord.objects.filter(created__lt=now - settings.KEEP_ANSWERS_FOR),
         AccessToken.objects.filter(name="", expires__lt=now),
         Session.objects.filter(expire_date__lt=now),
+        AuditEntry.objects.filter(verb__in=login_record.VERBS, time__lt=now - settings.KEEP_LOGINS_FOR),
     ):
         portions.delete(rows)
     report.deleted = jobs.delete_jobs(

@@ -9,9 +9,11 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from api.authentication import address
-from taskmonitor.errors import LoginRefused, TooManyAttempts
+from taskmonitor.errors import LoginRefused, PasswordExpired, TooManyAttempts
 from taskmonitor.services.access import add_login_token, revoke_login_token
+from taskmonitor.services.accounts import refuse_expired_password
 from taskmonitor.services.login import verified
+from taskmonitor.services.login_record import note_client_login
 from taskmonitor.serving.patience import postpone
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -38,12 +40,14 @@ def token(request: HttpRequest, form: QueryDict) -> HttpResponse:
     name, password, now = form.get("username", ""), form.get("password", ""), timezone.now()
     try:
         user = verified(name=name, password=password, address=address(request), now=now)
-    except LoginRefused as problem:
+        refuse_expired_password(user, now)
+    except (LoginRefused, PasswordExpired) as problem:
         return _refusal("access_denied", f"Cannot authenticate user: {problem}")
     except TooManyAttempts as problem:
         refusal = _refusal("access_denied", str(problem), 429, {"Retry-After": str(problem.wait)})
         postpone(refusal, problem)
         return refusal
+    note_client_login(user, address(request), now)
     ends = now + settings.LOGIN_TOKEN_LIFE
     return JsonResponse(
         {

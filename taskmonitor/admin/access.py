@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from taskmonitor.admin.base import Confirmation, ReadOnlyAdmin, actor
+from taskmonitor.admin.base import Confirmation, ReadOnlyAdmin, actor, refused_above
 from taskmonitor.models import AccessToken, AuditEntry
 from taskmonitor.services.access import revoke_tokens
 
@@ -29,6 +29,8 @@ class AccessTokenAdmin(ReadOnlyAdmin):
     @admin.action(description="Revoke selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[Any]) -> HttpResponse | None:
         tokens = tokens.select_related("user")
+        if refused_above(self, request, {token.user for token in tokens}):
+            return None
         if "confirmed" not in request.POST:
             return Confirmation(self, request, "Revoke the tokens", verb="Revoke", objects=tokens)
         number = revoke_tokens(tokens=tokens, actor=actor(request), now=timezone.now())

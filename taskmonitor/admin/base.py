@@ -1,9 +1,11 @@
 """What the admin pages have in common."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -73,3 +75,19 @@ def actor(request: HttpRequest) -> Actor:
     user: Any = request.user  # the admin lets nobody in who is not logged in
     note(user=user.get_username())
     return access.actor(user)
+
+
+def visitor(request: HttpRequest) -> User:
+    """The user at the admin's pages, as Django knows them."""
+    return cast(User, request.user)
+
+
+def refused_above(model_admin: Any, request: HttpRequest, users: Iterable[User]) -> bool:
+    """Whether some of the users may more than the visitor, which is then said on the page."""
+    above = access.above(visitor(request), users)
+    if above:
+        names = ", ".join(user.get_username() for user in above)
+        model_admin.message_user(
+            request, f"Nothing was done: {names} may do what you may not.", messages.ERROR
+        )
+    return bool(above)

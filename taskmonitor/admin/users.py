@@ -1,18 +1,23 @@
 """Users and groups: the role of external tasks by an action, and each change of access in the audit."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 
-from taskmonitor.admin.base import Confirmation, ModelAdmin, actor
-from taskmonitor.models import ROLE_RIGHTS, Right, Role
+from taskmonitor.admin.base import Confirmation, ModelAdmin, actor, refused_above, visitor
+from taskmonitor.admin.forms import AddUserForm, ChangePasswordForm
+from taskmonitor.models import Right, Role
+from taskmonitor.selectors.access import above, carries_more
 from taskmonitor.services.access import audit, grant_role, revoke_role
+from taskmonitor.services.accounts import end_logins
+from taskmonitor.services.transaction import writing
 
 if TYPE_CHECKING:
     Users = UserAdmin[User]
@@ -95,11 +100,23 @@ class InjectorFilter(admin.SimpleListFilter):
 
 @admin.register(User)
 class UserAccessAdmin(AuditedAdmin, Users):
-    """Users. Who is no superuser can neither make one nor give rights away, but for the role of external tasks."""
+    """Users. Who is no superuser gives no rights away but the role of external tasks, and only if they have it.
+
+    Nor do they touch an account that may more than theirs: whoever can set its password can use it.
+    """
 
     list_display = ("username", "email", "first_name", "last_name", "external_tasks", "is_active", "is_staff")
     list_filter = (InjectorFilter, "is_staff", "is_superuser", "is_active", "groups")
-    actions = ("grant_external_tasks", "revoke_external_tasks")
+    actions = ("grant_external_tasks", "revoke_external_tasks", "end_logins")
+    add_form = AddUserForm
+    add_fieldsets = (
+        (
+            None,
+            {"fields": ("username", "usable_password", "password1", "password2", "must_change")},
+        ),
+    )
+    change_password_form = ChangePasswordForm
+    change_user_password_template = "admin/taskmonitor/change_password.html"  # noqa: S105
     POWERS = ("is_active", "is_staff", "is_superuser")
 
     def access(self, obj: Any) -> Access:
@@ -128,12 +145,17 @@ class UserAccessAdmin(AuditedAdmin, Users):
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
         """Whoever may change users, and has themselves what they give."""
-        return self.has_change_permission(request) and all(
-            map(actor(request).may, ROLE_RIGHTS[Role.INJECTOR])
+        role = Group.objects.filter(name=Role.INJECTOR).first()
+        return (
+            self.has_change_permission(request)
+            and role is not None
+            and not carries_more(role, visitor(request))
         )
 
     @admin.action(description="Grant external-tasks role", permissions=["grant"])
     def grant_external_tasks(self, request: HttpRequest, users: QuerySet[Any]) -> HttpResponse | None:
+        if refused_above(self, request, users):
+            return None
         if "confirmed" not in request.POST:
             title = f"Grant the role “{Role.INJECTOR}” to"
             return Confirmation(self, request, title, verb="Grant", objects=users)
@@ -143,6 +165,8 @@ class UserAccessAdmin(AuditedAdmin, Users):
 
     @admin.action(description="Revoke external-tasks role", permissions=["grant"])
     def revoke_external_tasks(self, request: HttpRequest, users: QuerySet[Any]) -> HttpResponse | None:
+        if refused_above(self, request, users):
+            return None
         if "confirmed" not in request.POST:
             title = f"Revoke the role “{Role.INJECTOR}” from"
             return Confirmation(self, request, title, verb="Revoke", objects=users)
@@ -150,8 +174,21 @@ class UserAccessAdmin(AuditedAdmin, Users):
         self.message_user(request, f"Revoked from {number}; it holds from now on.", messages.SUCCESS)
         return None
 
+    @admin.action(description="End all sessions and logins", permissions=["change"])
+    def end_logins(self, request: HttpRequest, users: QuerySet[Any]) -> HttpResponse | None:
+        if refused_above(self, request, users):
+            return None
+        if "confirmed" not in request.POST:
+            title = "End all sessions, and all logins of clients, of"
+            return Confirmation(self, request, title, verb="End", objects=users)
+        for user in users:
+            end_logins(user, programs=False)
+            self.audit(request, user, [("ended logins", "")])
+        self.message_user(request, f"Ended those of {len(users)}.", messages.SUCCESS)
+        return None
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if cast(User, request.user).is_superuser:
+        if visitor(request).is_superuser:
             return super().get_readonly_fields(request, obj)
         return (*self.POWERS, "groups", "user_permissions")
 
@@ -173,10 +210,18 @@ class UserAccessAdmin(AuditedAdmin, Users):
         form_url: str = "",
     ) -> HttpResponse:
         user = self.get_object(request, id)
-        response = super().user_change_password(request, id, form_url)
-        if user and user.password != User.objects.get(pk=user.pk).password:
-            self.audit(request, user, [("changed", "password")])
+        if user == request.user:
+            return redirect("account_password")  # which asks for the current one
+        with writing():  # its password, and the end of the logins by the old one
+            response = super().user_change_password(request, id, form_url)
+            if user and user.password != User.objects.get(pk=user.pk).password:
+                self.audit(request, user, [("changed", "password")])
         return response
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if not change:
+            form.require_change(form.instance, timezone.now())
 
 
 @admin.register(Group)
@@ -192,13 +237,13 @@ class RoleAdmin(AuditedAdmin, GroupAdmin):
         return f"role {obj.name}"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return cast(User, request.user).is_superuser
+        return visitor(request).is_superuser
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return cast(User, request.user).is_superuser
+        return visitor(request).is_superuser
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return cast(User, request.user).is_superuser
+        return visitor(request).is_superuser
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return super().changelist_view(request, {"rights": list(Right), "grid": _grid()})
@@ -221,5 +266,5 @@ def _names(permissions: Iterable[Permission]) -> set[str]:
 
 
 def _is_below(request: HttpRequest, user: Any) -> bool:
-    """Whether the page's user is no superuser, or the visitor is one."""
-    return user is None or not user.is_superuser or cast(User, request.user).is_superuser
+    """Whether the page's user may nothing that the visitor may not; so may nobody in particular."""
+    return user is None or not above(visitor(request), [user])

@@ -8,6 +8,7 @@ from taskmonitor.models.access import (
     Right,
     Role,
 )
+from taskmonitor.models.account import Session, TemporaryPassword
 from taskmonitor.models.entity import Entity, JobEntity
 from taskmonitor.models.event import Event, FeedHorizon, Verb
 from taskmonitor.models.idempotency import IdempotencyRecord
@@ -29,8 +30,10 @@ __all__ = [
     "LoginNetwork",
     "Right",
     "Role",
+    "Session",
     "SiteState",
     "Step",
     "StepType",
+    "TemporaryPassword",
     "Verb",
 ]

@@ -4,6 +4,7 @@ Such a request has no session, form, message or page; to find that out in each o
 all the statements of a write.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from csp.middleware import CSPMiddleware
@@ -11,9 +12,14 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.shortcuts import redirect
+from django.utils import timezone
 from django_htmx.middleware import HtmxMiddleware
+
+from taskmonitor.sessions import PASSWORD_FIRST
 
 
 class _ForBrowsers:
@@ -30,7 +36,18 @@ class Policy(_ForBrowsers, CSPMiddleware):
 
 
 class Sessions(_ForBrowsers, SessionMiddleware):
-    """Django's sessions."""
+    """Django's sessions, which know from where they are used and when: by a person, not by a page that is only open."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        session: Any = request.session
+        session.address = request.META.get("REMOTE_ADDR", "")
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        session: Any = request.session
+        if not _by_itself(request, response):
+            session.note_use(timezone.now())
+        return super().process_response(request, response)
 
 
 class Csrf(_ForBrowsers, CsrfViewMiddleware):
@@ -39,6 +56,26 @@ class Csrf(_ForBrowsers, CsrfViewMiddleware):
 
 class Authentication(_ForBrowsers, AuthenticationMiddleware):
     """The user of the session."""
+
+
+class PasswordFirst:
+    """Lets who logged in with a password that somebody else chose do nothing on pages before they have changed it."""
+
+    ALLOWED = ("account_password", "login", "logout")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
+        match, session = request.resolver_match, getattr(request, "session", None)
+        if session is None or hasattr(request, "wire"):  # the API sees to it where it takes a session
+            return None
+        if match and match.url_name in self.ALLOWED:
+            return None
+        return redirect("account_password") if session.get(PASSWORD_FIRST) else None
 
 
 class Messages(_ForBrowsers, MessageMiddleware):
@@ -51,3 +88,8 @@ class Frames(_ForBrowsers, XFrameOptionsMiddleware):
 
 class Htmx(_ForBrowsers, HtmxMiddleware):
     """`request.htmx`."""
+
+
+def _by_itself(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether an open page asked, and nobody did anything there; it says so, but for its stream, which cannot."""
+    return "X-Automatic" in request.headers or response.get("Content-Type") == "text/event-stream"

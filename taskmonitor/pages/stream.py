@@ -1,7 +1,6 @@
 """What happens, as server-sent events, so that an open page knows which of its rows to fetch again."""
 
 import json
-import time
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
@@ -13,11 +12,11 @@ from django.http.response import HttpResponseBase
 
 from taskmonitor.logs import note
 from taskmonitor.models import Actor, Verb
+from taskmonitor.pages.stream_watch import watch
 from taskmonitor.selectors import access
 from taskmonitor.stream import Change, Reset, hub
 
 PATIENCE = 15  # seconds of silence that proxies bear
-CHECK = 30  # seconds between looks whether the user is still logged in, and what they may see
 
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
@@ -30,25 +29,22 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     given = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(given) if given.isascii() and given.isdecimal() and len(given) <= 18 else None
     return StreamingHttpResponse(
-        _events(request.session, actor, after),
+        _events(str(request.session.session_key), actor, after),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(session: SessionBase, actor: Actor, after: int | None) -> AsyncIterator[str]:
-    checked = time.monotonic()
+async def _events(session_key: str, actor: Actor, after: int | None) -> AsyncIterator[str]:
     async with hub.reader(actor, after) as reader:
-        yield f"retry: 2000\nid: {reader.position}\nevent: open\ndata: {{}}\n\n"
-        while True:
-            news = await reader.news(PATIENCE)
-            if time.monotonic() - checked > CHECK:
-                still = await _actor(session)
-                if still is None:
+        with watch.keeps(reader, session_key):
+            yield f"retry: 2000\nid: {reader.position}\nevent: open\ndata: {{}}\n\n"
+            while True:
+                news = await reader.news(PATIENCE)
+                if reader.actor is None:
                     yield "event: logout\ndata: {}\n\n"
                     return
-                reader.actor, checked = still, time.monotonic()
-            yield _written(news)
+                yield _written(news)
 
 
 def _written(news: list[Change] | Reset) -> str:
@@ -79,8 +75,8 @@ def _event(change: Change) -> str:
 
 @sync_to_async
 def _actor(session: SessionBase) -> Actor | None:
-    """Who the session belongs to, read anew; None if it has ended or its user may no longer log in."""
+    """Who the session belongs to; None if it has ended or its user may no longer log in."""
     asking = HttpRequest()
-    asking.session = type(session)(session.session_key)
+    asking.session = session
     user = get_user(asking)
     return access.actor(user) if isinstance(user, User) else None

@@ -2,7 +2,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from taskmonitor.pages import commands, job_detail, job_list, login, steps, stream, tokens
+from taskmonitor.pages import account, commands, job_detail, job_list, login, steps, stream, tokens
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="job_list"), name="home"),
@@ -30,5 +30,8 @@ urlpatterns = [
     path("commands/<uuid:command_id>/remove/", commands.command_remove, name="command_remove"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
+    path("account/", account.account, name="account"),
+    path("account/end/", account.account_end, name="account_end"),
+    path("account/password/", account.account_password, name="account_password"),
     path("stream/", stream.stream, name="stream"),
 ]

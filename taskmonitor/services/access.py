@@ -91,7 +91,7 @@ def note_use(*, token: AccessToken, address: str, now: datetime) -> None:
     if token.last_used and token.last_used <= now < token.last_used + NOTED_AFTER:
         return
     used = AccessToken.objects.filter(pk=token.pk)
-    note(lambda: used.update(last_used=now, last_used_from=_known_address(address)))
+    note(lambda: used.update(last_used=now, last_used_from=known_address(address)))
 
 
 def revoke_tokens(*, tokens: Iterable[AccessToken], actor: Actor, now: datetime) -> int:
@@ -121,9 +121,9 @@ def revoke_login_token(secret: str) -> None:
         AccessToken.objects.filter(digest=digest(secret), name="").delete()
 
 
-def _known_address(address: str) -> str | None:
-    """The address as the database takes it; None for what a proxy may say in its place."""
+def known_address(address: str) -> str | None:
+    """The address as the database takes it, without an interface; None for what a proxy may say in its place."""
     try:
-        return str(ip_address(address))
+        return str(ip_address(address.partition("%")[0]))
     except ValueError:
         return None

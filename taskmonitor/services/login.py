@@ -20,7 +20,9 @@ from taskmonitor.models import SYSTEM, LoginNetwork
 from taskmonitor.services import login_limits
 from taskmonitor.services.access import audit
 from taskmonitor.services.login_limits import Attempt, network
+from taskmonitor.services.login_record import note_refusal
 from taskmonitor.services.password_lane import lane
+from taskmonitor.services.text import printable
 from taskmonitor.services.transaction import note, writing
 from taskmonitor.statements import Prepared
 
@@ -35,7 +37,11 @@ _MOST_KEPT = 10_000
 
 _remembered: dict[bytes, datetime] = {}
 _running: dict[bytes, Future[None]] = {}  # checks of passwords
-_NAMED = Prepared(lambda name, short: User.objects.filter(Q(username=name) | Q(username=short)))
+_NAMED = Prepared(
+    lambda name, short: User.objects.filter(Q(username=name) | Q(username=short)).select_related(
+        "temporary_password"
+    )
+)
 _KNOWN = Prepared(
     lambda user, network, since: LoginNetwork.objects.filter(
         user_id=user, network=network, last_login__gt=since
@@ -77,7 +83,7 @@ def _admitted(user: User | None, *, name: str, password: str, address: str, now:
         _note_network(right, here, now)
         return right
     LOGINS_REFUSED.labels("wrong").inc()
-    logger.warning("Login refused name=%r address=%s", name[:150], address)
+    note_refusal(name, address, now)
     if is_attack:
         _audit_attempts(name, address, now)
     raise LoginRefused(LoginRefused.__doc__)
@@ -172,7 +178,7 @@ def _note_network(user: User, here: str, now: datetime) -> None:
 
 
 def _audit_attempts(name: str, address: str, now: datetime) -> None:
-    shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in name[:150])
+    shown = printable(name[:150])
     with writing():
         audit(
             verb="slowed down",

@@ -28,6 +28,11 @@ def required(field: str, value: str, *, longest: int = LONGEST) -> str:
     return checked(field, value, longest=longest)
 
 
+def printable(value: str) -> str:
+    """The text with U+FFFD for each character that is not printed: for what strangers write into logs."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in value)
+
+
 def legible(value: str) -> str:
     """The text with U+FFFD for each character that `checked` refuses: for what nobody can be asked to mend."""
     return _UNWRITABLE.sub("\ufffd", value)

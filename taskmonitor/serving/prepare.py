@@ -10,8 +10,11 @@ from pathlib import Path
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import Error, connection
+from django.utils import timezone
 
+from taskmonitor.services.accounts import check_new_password, require_password_change
 from taskmonitor.services.site import note_version
+from taskmonitor.services.transaction import writing
 from taskmonitor.serving.turns import alone, note_running
 from taskmonitor.serving.versions import Unfit, applied_migrations, known_migrations, refuse_unprepared
 
@@ -37,7 +40,8 @@ def prepare_database() -> Superuser | None:
 
     From here on until its end this process counts as one of a running site.
 
-    Unfit for a database of a newer version, NameTaken if an ordinary user has the superuser's name.
+    Unfit for a database of a newer version, NameTaken if an ordinary user has the superuser's name,
+    Invalid if the password that the environment gives it is easily guessed.
     """
     global _prepared
     with alone():
@@ -90,5 +94,10 @@ def _make_superuser() -> Superuser | None:
             f"There is no superuser, and the name of the one to be made, {name}, is an ordinary user's."
             f" Set DJANGO_SUPERUSER_USERNAME to another name; who has that can make {name} one, in Administration."
         )
-    User.objects.create_superuser(name, password=password)
+    if given:
+        check_new_password("DJANGO_SUPERUSER_PASSWORD", given, User(username=name))
+    with writing():
+        user = User.objects.create_superuser(name, password=password)
+        if not given:
+            require_password_change(user, timezone.now())
     return None if given else Superuser(name, password)

@@ -1,5 +1,6 @@
 """Granting and revoking in the admin: effective at the next request, and audited."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,19 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from taskmonitor.models import AccessToken, AuditEntry, IdempotencyRecord, Job, Right, Role
+from taskmonitor.models import (
+    AccessToken,
+    AuditEntry,
+    IdempotencyRecord,
+    Job,
+    Right,
+    Role,
+    Session,
+    TemporaryPassword,
+)
 from taskmonitor.selectors import access
+from taskmonitor.services import login_record
+from taskmonitor.services.accounts import require_password_change
 from tests.admin.conftest import ALL_OF_AN_ADMIN
 from tests.factories import NOW, PASSWORD, make_actor, make_job, make_role, make_user
 
@@ -24,7 +36,9 @@ def act(client: Client, action: str, *users: User, confirmed: bool = True, **fie
 
 
 def audited() -> list[tuple[str, str, str, str]]:
-    return list(AuditEntry.objects.order_by("pk").values_list("actor_name", "verb", "subject", "detail"))
+    """All but who logged in."""
+    entries = AuditEntry.objects.exclude(verb__in=login_record.VERBS).order_by("pk")
+    return list(entries.values_list("actor_name", "verb", "subject", "detail"))
 
 
 def post_a_job(user: User) -> int:
@@ -239,6 +253,133 @@ def test_nobody_grants_what_they_do_not_have(
     act(clerk(*codenames), "grant_external_tasks", plugin)
     assert not access.actor(plugin).may(Right.INJECT)
     assert audited() == []
+
+
+@pytest.mark.parametrize("must_change", [True, False])
+def test_a_password_that_an_admin_gives_is_to_be_changed_unless_they_say_otherwise(
+    admin: Client, plugin: User, must_change: bool
+) -> None:
+    pages = [reverse("admin:auth_user_add"), reverse("admin:auth_user_password_change", args=[plugin.pk])]
+    for page in pages:
+        assert re.search(
+            r'<input type="checkbox" name="must_change"[^>]* checked', admin.get(page).content.decode()
+        )
+        given = {"username": "new", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+        given |= {"must_change": "on"} if must_change else {}
+        assert admin.post(page, given | {"set-password": "x"}).status_code == 302
+    lent = TemporaryPassword.objects.values_list("user__username", flat=True)
+    assert set(lent) == ({"new", "backup"} if must_change else set())
+    browser = Client()
+    browser.post("/login/", {"username": "new", "password": PASSWORD})
+    expected = (302, "/account/password/") if must_change else (200, None)
+    answer = browser.get("/jobs/")
+    assert (answer.status_code, answer.headers.get("Location")) == expected
+
+
+def test_a_password_that_an_admin_gives_is_held_against_the_rules(admin: Client, plugin: User) -> None:
+    pages = [reverse("admin:auth_user_add"), reverse("admin:auth_user_password_change", args=[plugin.pk])]
+    for page in pages:
+        given = {"username": "new", "usable_password": "true", "password1": "x", "password2": "x"}
+        answer = admin.post(page, given)
+        assert answer.status_code == 200
+        assert "This password is too short" in answer.content.decode()
+    assert not User.objects.filter(username="new").exists()
+
+
+@pytest.mark.parametrize("change", ["password", "inactive", "action"])
+def test_an_admin_ends_the_logins_of_an_account(admin: Client, plugin: User, change: str) -> None:
+    browser = Client()
+    browser.force_login(plugin)
+    for name in ("", "nightly"):
+        AccessToken.objects.create(user=plugin, name=name, digest=name, created=NOW)
+    if change == "password":
+        given = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+        page = reverse("admin:auth_user_password_change", args=[plugin.pk])
+        assert admin.post(page, given | {"set-password": "x"}).status_code == 302
+    elif change == "inactive":
+        save(admin, plugin, is_active=None)
+        save(admin, plugin, is_active="on")
+    else:
+        act(admin, "end_logins", plugin)
+        assert audited() == [("root", "ended logins", "backup", "")]
+    assert browser.get("/jobs/").status_code == 302
+    left = list(AccessToken.objects.values_list("name", flat=True))
+    assert left == (["nightly"] if change == "action" else [])
+
+
+def test_a_user_with_logins_is_deleted_and_no_page_shows_what_opens_them(admin: Client, plugin: User) -> None:
+    browser = Client()
+    browser.force_login(plugin)
+    require_password_change(plugin, NOW)
+    page = reverse("admin:auth_user_delete", args=[plugin.pk])
+    shown = admin.get(page).content.decode()
+    assert "session since" in shown
+    assert browser.session.session_key not in shown
+    assert admin.post(page, {"post": "yes"}).status_code == 302
+    assert not Session.objects.filter(user=plugin.pk).exists()
+
+
+@pytest.fixture(params=["role", "permission", "inactive", "staff", "superuser"])
+def mightier(request: pytest.FixtureRequest, db: None) -> User:
+    """A user who may something that a clerk who changes users may not."""
+    user = make_user("mighty")
+    if request.param == "superuser":
+        user.is_superuser = True
+    elif request.param == "permission":
+        user.user_permissions.add(Permission.objects.get(codename=Right.CONTROL))
+    elif request.param == "staff":
+        user.is_staff = True
+        user.user_permissions.add(Permission.objects.get(codename="delete_group"))
+    else:
+        user.groups.add(make_role(Role.OPERATOR))
+        user.is_active = request.param != "inactive"
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+def test_nobody_changes_an_account_that_may_more_than_they(
+    clerk: Callable[..., Client], mightier: User
+) -> None:
+    make_role(Role.INJECTOR)
+    client = clerk(*ALL_OF_AN_ADMIN, "delete_user", "delete_accesstoken", "view_accesstoken")
+    AccessToken.objects.create(user=mightier, digest="x", created=NOW)
+    before = User.objects.values().get(pk=mightier.pk)
+    password = reverse("admin:auth_user_password_change", args=[mightier.pk])
+    other = {"usable_password": "true", "password1": "another good horse", "password2": "another good horse"}
+    for page in (page_of(mightier), password, reverse("admin:auth_user_delete", args=[mightier.pk])):
+        assert (
+            client.post(
+                page, {"username": "mighty", "email": "me@example.org", "post": "yes"} | other
+            ).status_code
+            == 403
+        )
+    for action in ("grant_external_tasks", "revoke_external_tasks", "end_logins"):
+        assert "mighty may do what you may not" in act(client, action, mightier).content.decode()
+    assert act(client, "delete_selected", mightier, post="yes").status_code == 403
+    tokens = reverse("admin:taskmonitor_accesstoken_changelist")
+    revoked = {"action": "revoke", "confirmed": "yes", "_selected_action": [AccessToken.objects.get().pk]}
+    assert "mighty may do what you may not" in client.post(tokens, revoked, follow=True).content.decode()
+    assert User.objects.values().get(pk=mightier.pk) == before
+    assert AccessToken.objects.exists()
+    assert audited() == []
+
+
+def test_among_equals_an_account_can_be_changed(clerk: Callable[..., Client]) -> None:
+    client = clerk(*ALL_OF_AN_ADMIN)
+    peer = make_user("peer", is_staff=True)
+    peer.user_permissions.set(Permission.objects.filter(codename__in=ALL_OF_AN_ADMIN))
+    save(client, peer, first_name="P")
+    assert User.objects.get(pk=peer.pk).first_name == "P"
+
+
+def test_a_role_that_was_made_to_carry_more_is_not_granted_by_who_has_less(
+    clerk: Callable[..., Client], plugin: User
+) -> None:
+    make_role(Role.INJECTOR).permissions.add(Permission.objects.get(codename="change_user"))
+    make_role(Role.INJECTOR).permissions.add(Permission.objects.get(codename="delete_user"))
+    act(clerk(*ALL_OF_AN_ADMIN), "grant_external_tasks", plugin)
+    assert not plugin.groups.exists()
 
 
 def test_only_the_staff_comes_in(plugin: User) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session as OldSession
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -74,6 +75,15 @@ def test_the_upgrade_gives_the_rights_to_admin_roles_and_to_no_other(migrate: Ca
     assert [name for name, held in rights.items() if Right.INJECT in held and name != "Site admins"] == [
         "External tasks creator"
     ]
+
+
+def test_the_upgrade_ends_sessions_of_which_nobody_knows_whose_they_are(
+    migrate: Callable[[str], Apps],
+) -> None:
+    migrate("0008_site")
+    OldSession.objects.create(session_key="x" * 32, session_data="", expire_date=NOW)
+    migrate("0009_accounts")
+    assert not OldSession.objects.exists()
 
 
 @pytest.mark.django_db

@@ -16,7 +16,15 @@ from taskmonitor.models import Job, Right, Role, Step
 from taskmonitor.pages.urls import urlpatterns
 from tests.factories import make_actor, make_job, make_step, make_user
 
-POSTED = {"job_clear", "token_revoke", "command_poll", "command_fail", "command_resume", "command_remove"}
+POSTED = {
+    "account_end",
+    "job_clear",
+    "token_revoke",
+    "command_poll",
+    "command_fail",
+    "command_resume",
+    "command_remove",
+}
 SHOWN_TO_ANYBODY = {"home", "login", "logout", "stream"}
 
 

@@ -1,16 +1,20 @@
 """The hub between the feed and open pages, and the page stream on top of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import transaction
+from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.test import AsyncClient
+from django.utils import timezone
 
 from taskmonitor import feed, stream
-from taskmonitor.models import Event, Right, Role, Verb
+from taskmonitor.models import Event, Right, Role, Session, Verb
 from taskmonitor.pages import stream as page
+from taskmonitor.pages import stream_watch
 from taskmonitor.stream import Change, Hub, Reset
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
 
@@ -132,7 +136,7 @@ def test_a_reader_from_before_what_is_kept_begins_anew() -> None:
     run(follow)
 
 
-def test_the_stream_of_a_page_begins_with_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stream_of_a_page_begins_with_where_it_is() -> None:
     user = make_user("viewer", Role.VIEWER)
     client = AsyncClient()
     client.force_login(user)
@@ -148,11 +152,95 @@ def test_the_stream_of_a_page_begins_with_where_it_is(monkeypatch: pytest.Monkey
         assert "event: change" in told
         assert f'"job": "{job.pk}"' in told
         assert '"verb": "added"' in told
-        monkeypatch.setattr(page, "CHECK", 0)
-        await sync_to_async(client.logout)()
-        await sync_to_async(make_job)()
-        assert b"event: logout" in await anext(lines)
-        assert await anext(lines, b"the end") == b"the end"
+        await lines.aclose()  # type: ignore[attr-defined]
+
+    run(follow)
+
+
+def log_out(client: AsyncClient, user: User) -> None:
+    client.logout()
+
+
+def change_password(client: AsyncClient, user: User) -> None:
+    user.set_password("another good horse")
+    user.save()
+
+
+ENDS = {
+    "logout": log_out,
+    "deactivation": lambda client, user: User.objects.filter(pk=user.pk).update(is_active=False),
+    "deletion": lambda client, user: user.delete(),
+    "password": change_password,
+    "time": lambda client, user: Session.objects.update(expire_date=timezone.now()),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_stream_ends_within_five_seconds_of_its_session_though_nothing_happens(
+    end: Callable[[AsyncClient, User], object],
+) -> None:
+    user = make_user("viewer", Role.VIEWER)
+    client = AsyncClient()
+    client.force_login(user)
+
+    async def follow() -> None:
+        lines = aiter(await client.get("/stream/"))
+        assert b"event: open" in await anext(lines)
+        await sync_to_async(end)(client, user)
+        async with asyncio.timeout(5):
+            assert b"event: logout" in await anext(lines)
+            assert await anext(lines, b"the end") == b"the end"
+
+    run(follow)
+
+
+@pytest.mark.mission("S34")
+def test_a_role_that_is_taken_away_is_gone_from_the_stream_within_five_seconds() -> None:
+    user = make_user("viewer", Role.VIEWER)
+    client = AsyncClient()
+    client.force_login(user)
+    owner = make_actor(make_user("owner"))
+
+    async def follow() -> None:
+        lines = aiter(await client.get("/stream/"))
+        await anext(lines)
+        await sync_to_async(make_job)(owner)
+        assert b"event: change" in await anext(lines)
+        await sync_to_async(user.groups.clear)()
+        await asyncio.sleep(5)
+        await sync_to_async(make_job)(owner)
+        own = await sync_to_async(make_job)(make_actor(user))
+        told = (await anext(lines)).decode()
+        assert told.count("event: change") == 1
+        assert str(own.pk) in told
+        await lines.aclose()  # type: ignore[attr-defined]
+
+    run(follow)
+
+
+def test_all_readers_are_looked_after_in_two_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_watch, "INTERVAL", 3600)
+    clients = []
+    for number in range(7):
+        clients.append(AsyncClient())
+        clients[-1].force_login(make_user(f"viewer-{number}", Role.VIEWER))
+    asked: list[str] = []
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    async def follow() -> None:
+        readers = [aiter(await client.get("/stream/")) for client in clients]
+        for lines in readers:
+            await anext(lines)
+        await stream.hub.ask(lambda: connection.execute_wrappers.append(note))
+        await stream_watch.watch._look_once()
+        await stream.hub.ask(connection.execute_wrappers.clear)
+        assert len([sql for sql in asked if "taskmonitor_session" in sql]) == 1
+        assert len([sql for sql in asked if "auth_permission" in sql]) == 1
+        for lines in readers:
+            await lines.aclose()  # type: ignore[attr-defined]
 
     run(follow)
 

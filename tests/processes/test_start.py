@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
@@ -27,8 +29,28 @@ def test_a_first_start_makes_a_superuser_and_shows_the_password_once(tmp_path: P
                 assert made
                 site.username, site.password = made.groups()
                 assert ask(site, "GET", "/api/jobs").status == 200
+                assert led_to(site) == "/account/password/"
         assert made[2] not in said[1]
         assert "Superuser" not in said[1]
+
+
+def led_to(site: Site) -> str:
+    """Where a browser ends that logs in and asks for the jobs."""
+    browser = build_opener(HTTPCookieProcessor())
+    form = browser.open(f"{site.url}/login/?next=/jobs/").read().decode()
+    [token] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
+    fields = {"csrfmiddlewaretoken": token, "username": site.username, "password": site.password}
+    browser.open(f"{site.url}/login/", urlencode(fields).encode()).close()
+    return urlsplit(browser.open(f"{site.url}/jobs/").url).path
+
+
+@pytest.mark.parametrize("password", ["x", "password", "administrator1"])
+def test_an_easy_password_is_refused_for_the_superuser(tmp_path: Path, password: str) -> None:
+    environment = {"DJANGO_SUPERUSER_USERNAME": "administrator", "DJANGO_SUPERUSER_PASSWORD": password}
+    with own_database() as database:
+        said = refused(start(tmp_path, **database, **environment), tmp_path)
+    assert said.startswith("CommandError: DJANGO_SUPERUSER_PASSWORD: ")
+    assert "password is too" in said
 
 
 def test_the_environment_can_name_the_superuser(tmp_path: Path) -> None:
@@ -36,6 +58,7 @@ def test_the_environment_can_name_the_superuser(tmp_path: Path) -> None:
         tmp_path, DJANGO_SUPERUSER_USERNAME="ruth", DJANGO_SUPERUSER_PASSWORD="a tall order"
     ) as site:
         assert ask(site, "GET", "/api/jobs").status == 200
+        assert led_to(site) == "/jobs/"
         assert "a tall order" not in site.output + site.log
 
 
@@ -91,6 +114,9 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         ("TASKMONITOR_CLEAR_FAILED_MINUTES", "-1"),
         ("LOG_LEVEL", "loud"),
         ("HTTPS", "maybe"),
+        ("TASKMONITOR_HSTS", "everything"),
+        ("TASKMONITOR_SESSION_HOURS", "0"),
+        ("TASKMONITOR_SESSION_IDLE_MINUTES", "1"),
         ("CSRF_TRUSTED_ORIGINS", "tasks.example.org"),
         ("REDIS_URL", "localhost:6379"),
         ("TASKMONITOR_HTTP_HOSTS", "https://secret"),

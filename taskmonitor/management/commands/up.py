@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, connections
 
 from coordinator.cluster import run_cluster
+from taskmonitor.errors import Invalid
 from taskmonitor.services.site import HELD, is_released
 from taskmonitor.serving.prepare import NameTaken, prepare_database
 from taskmonitor.serving.server import bind, serve
@@ -51,7 +52,7 @@ class Command(BaseCommand):
             made, released = prepare_database(), is_released()
         except Unfit:
             raise
-        except NameTaken as error:
+        except (NameTaken, Invalid) as error:
             raise CommandError(str(error)) from None
         except (Error, OSError) as error:
             reason = str(error).strip().partition("\n")[0]
