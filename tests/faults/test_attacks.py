@@ -1,4 +1,4 @@
-"""F9: strangers who mean harm, and everybody else meanwhile: their p99, and the server's memory, are watched."""
+"""F13: strangers who mean harm, and everybody else meanwhile: their p99, and the server's memory, are watched."""
 
 import subprocess
 import sys
