@@ -184,14 +184,15 @@ def test_keys_of_the_cache_say_no_names(user: User) -> None:
 
 
 def test_the_audit_has_each_attack_once_an_hour_and_few_of_them_all(user: User) -> None:
+    told = AuditEntry.objects.filter(verb="slowed down")
     for minute in range(0, 50, 5):
         attack("plugin", [HOME], 15, after(60 * minute))
-    assert AuditEntry.objects.count() == 1
+    assert told.count() == 1
     attack("plugin", [HOME], 15, after(3601))
-    assert AuditEntry.objects.count() == 2
+    assert told.count() == 2
     for n in range(200):
         attack(f"name-{n}", [f"198.51.100.{n}"], 11, after(7200))
-    assert AuditEntry.objects.count() <= 2 + 20
+    assert 2 < told.count() <= 2 + 20
 
 
 def test_without_the_shared_cache_this_process_counts_alone(
