@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from api.errors import TABLE
+from api.errors import AWAY, TABLE
 from api.ovirt import batch
 from api.schema import document
 from api.wire import DEEPEST
@@ -63,7 +63,7 @@ def test_each_address_is_told_of() -> None:
 
 def test_each_kind_of_error_is_told_of() -> None:
     told = {(int(status), reason) for status, reason, _ in rows("Errors")}
-    assert told == {*TABLE.values(), (500, "Internal error")}
+    assert told == {*TABLE.values(), (503, AWAY), (500, "Internal error")}
 
 
 def test_each_limit_is_told_of() -> None:
