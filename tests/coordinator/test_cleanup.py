@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from coordinator import cleanup, repository
 from coordinator.models import CommandEntity
 from coordinator.schedules import run_upkeep
+from taskmonitor import upkeep
 from taskmonitor.models import Job
 from taskmonitor.services import portions
 from taskmonitor.services.portions import Portions
@@ -83,7 +84,8 @@ def test_it_goes_on_portion_after_portion(engine: Engine, monkeypatch: pytest.Mo
     assert not CommandEntity.objects.exists()
 
 
-def test_a_dry_run_lists_them_and_does_nothing(engine: Engine) -> None:
+def test_a_dry_run_lists_them_and_does_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "SPELL", 60)
     handle = engine.submit(Polled, times=1)
     engine.run()
     CommandEntity.objects.update(ended_at=engine.now - 10 * KEPT)
