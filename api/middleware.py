@@ -14,6 +14,7 @@ from api.wire import Wire
 from taskmonitor.errors import Invalid
 from taskmonitor.logs import note
 from taskmonitor.services.jobs import correlation
+from taskmonitor.serving.headers import POLICY
 from taskmonitor.serving.readable import refusal
 
 _OURS = re.compile(r"/*(?:api|ovirt-engine|metrics)(?:[/;]|\Z)")
@@ -46,8 +47,7 @@ class ApiMiddleware:
         response = self.answer(request)
         response["Correlation-Id"] = request.correlation_id  # type: ignore[attr-defined]
         response["Cache-Control"] = "no-store"
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        response["Content-Security-Policy"] = POLICY
         return response
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:

@@ -82,10 +82,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "taskmonitor.serving.requests.RequestFacts",
-    "api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "api.middleware.ApiMiddleware",
     "taskmonitor.pages.middleware.Policy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "taskmonitor.pages.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "taskmonitor.pages.readable.Readable",
@@ -265,6 +265,10 @@ SESSION_LIFE = timedelta(hours=env.number("TASKMONITOR_SESSION_HOURS", default=1
 SESSION_IDLE = timedelta(minutes=env.number("TASKMONITOR_SESSION_IDLE_MINUTES", default=120, least=5))
 SESSION_COOKIE_AGE = int(SESSION_LIFE.total_seconds())
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True  # forms carry the token, no script reads it
+MESSAGE_STORAGE = (
+    "django.contrib.messages.storage.session.SessionStorage"  # what is said to a user is in no cookie
+)
 SILENCED_SYSTEM_CHECKS = [
     "security.W002",  # of Django's own middleware against frames, and
     "security.W003",  # against forged forms, ours are subclasses
@@ -277,15 +281,20 @@ if HSTS not in ("host", "subdomains", "preload"):
 if env.switch("HTTPS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_REDIRECT_EXEMPT = [
+        r"^(api|ovirt-engine|metrics)([/;]|\Z)"
+    ]  # which refuse instead (api/middleware.py)
     # Browsers take cookies of these names by HTTPS only, and from this very host
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in ("subdomains", "preload")
     SECURE_HSTS_PRELOAD = HSTS == "preload"
+SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
+        "object-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF, "data:"],
@@ -304,6 +313,8 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # they are for our own pages
+WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where they lie
 
 # Bytes that the body of a request may have

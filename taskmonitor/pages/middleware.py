@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from csp.middleware import CSPMiddleware
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -32,7 +33,11 @@ class _ForBrowsers:
 
 
 class Policy(_ForBrowsers, CSPMiddleware):
-    """Content-Security-Policy."""
+    """Content-Security-Policy; and no browser keeps what does not say that it may, such as the page of an error."""
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().process_response(request, response)
 
 
 class Sessions(_ForBrowsers, SessionMiddleware):
@@ -47,7 +52,10 @@ class Sessions(_ForBrowsers, SessionMiddleware):
         session: Any = request.session
         if not _by_itself(request, response):
             session.note_use(timezone.now())
-        return super().process_response(request, response)
+        response = super().process_response(request, response)
+        if session.is_empty() and request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+            response.headers["Clear-Site-Data"] = '"cache"'  # it has ended; what is stored is how pages look
+        return response
 
 
 class Csrf(_ForBrowsers, CsrfViewMiddleware):
@@ -92,4 +100,5 @@ class Htmx(_ForBrowsers, HtmxMiddleware):
 
 def _by_itself(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Whether an open page asked, and nobody did anything there; it says so, but for its stream, which cannot."""
-    return "X-Automatic" in request.headers or response.get("Content-Type") == "text/event-stream"
+    kind = response.get("Content-Type", "")
+    return "X-Automatic" in request.headers or kind.startswith("text/event-stream")

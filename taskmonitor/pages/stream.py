@@ -30,7 +30,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     after = int(given) if given.isascii() and given.isdecimal() and len(given) <= 18 else None
     return StreamingHttpResponse(
         _events(str(request.session.session_key), actor, after),
-        content_type="text/event-stream",
+        content_type="text/event-stream; charset=utf-8",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 

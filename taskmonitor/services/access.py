@@ -1,5 +1,6 @@
 """Granting roles and tokens; each change is audited in its own transaction."""
 
+import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from taskmonitor.models.access import digest
 from taskmonitor.services.text import required
 from taskmonitor.services.times import later
 from taskmonitor.services.transaction import note, writing
+
+logger = logging.getLogger(__name__)
 
 NOTED_AFTER = timedelta(minutes=1)  # how far a token's last use may lag
 _MARK = "tm_"  # begins each token, so that scanners for leaked secrets can know it
@@ -46,7 +49,8 @@ def _change_role(role: Role, users: Iterable[User], verb: str, actor: Actor, now
 
 
 def audit(*, verb: str, subject: str, detail: str, actor: Actor, now: datetime) -> None:
-    """Write one audit entry, within the caller's transaction."""
+    """Write one audit entry, within the caller's transaction; the log has it too, which can be kept out of reach."""
+    logger.info("Audit actor=%r verb=%r subject=%r detail=%r", actor.name, verb, subject, detail)
     AuditEntry.objects.create(
         time=now, actor_id=actor.user_id, actor_name=actor.name, verb=verb, subject=subject, detail=detail
     )

@@ -12,6 +12,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
+from taskmonitor.serving.headers import guarded
+
 HEAD_TIME = 20  # seconds from the first byte of a request, or from the connection, to the end of its head
 HEAD_SIZE = 65536  # bytes of request line and headers
 TAKEN_IN = 60  # seconds in which a client must take the next piece of an answer
@@ -26,6 +28,19 @@ _dear_until = 0.0  # until when those who send dear pieces wait for each other
 _buffer = bytearray(PIECE)  # what was read is handed on before anything else is read
 
 
+class _Http(H11Protocol):
+    """uvicorn's, whose answer to what is no HTTP has the headers of all other answers."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = msg.encode()
+        kind, size = (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))
+        headers = [kind, size, (b"connection", b"close"), *guarded()]
+        head = h11.Response(status_code=400, headers=headers, reason=STATUS_PHRASES[400])
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
+
+
 class Connection(asyncio.BufferedProtocol):
     """Gives up on clients that send heads too long or too slowly, or that take nothing of their answer."""
 
@@ -37,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._loop = _loop or asyncio.get_running_loop()
-        self._http = H11Protocol(config, server_state, app_state, self._loop)
+        self._http = _Http(config, server_state, app_state, self._loop)
         self._head_size = 0
         self._in_head: asyncio.TimerHandle | None = None  # runs while a head is awaited
         self._in_answer: asyncio.TimerHandle | None = None  # runs while the client takes nothing
@@ -131,7 +146,8 @@ class Connection(asyncio.BufferedProtocol):
         self._end_head()
         if not self._transport.is_closing():
             line = b"HTTP/1.1 %d %s\r\n" % (status, STATUS_PHRASES[status])
-            self._transport.write(line + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+            headers = [*guarded(), (b"connection", b"close"), (b"content-length", b"0")]
+            self._transport.write(line + b"".join(b"%s: %s\r\n" % each for each in headers) + b"\r\n")
             self._transport.close()
 
 

@@ -20,6 +20,7 @@ from django.urls import set_script_prefix
 from taskmonitor.services.transaction import request_came
 from taskmonitor.serving.asgi_types import Receive, Scope, Send
 from taskmonitor.serving.body import Ambiguous, Bodies, Gone, NoRoom, TooLarge, TooSlow, discard_rest
+from taskmonitor.serving.headers import guarded
 from taskmonitor.serving.known import Known
 from taskmonitor.serving.patience import Waiting
 from taskmonitor.serving.readable import request_of
@@ -136,7 +137,7 @@ class Handler(BaseHandler):
 
 
 async def _send_refusal(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:
-    headers = (*headers, (b"connection", b"close"), (b"content-length", b"0"))
+    headers = (*headers, *guarded(), (b"connection", b"close"), (b"content-length", b"0"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body"})
 

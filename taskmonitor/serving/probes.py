@@ -11,6 +11,7 @@ from collections.abc import Callable
 from django.db import Error, close_old_connections, connection
 
 from taskmonitor.serving.asgi_types import Scope, Send
+from taskmonitor.serving.headers import guarded
 from taskmonitor.serving.threads import Threads
 
 FRESH = 1.0  # seconds for which what was found is told again
@@ -68,8 +69,7 @@ async def _send(scope: Scope, send: Send, status: int, why: list[str], *headers:
     head = [
         (b"content-type", kind.encode()),
         (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
+        *guarded(),
         *headers,
     ]
     await send({"type": "http.response.start", "status": status, "headers": head})

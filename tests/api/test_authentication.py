@@ -407,6 +407,17 @@ class TestTokens:
         assert fault(get(bearer(secret)))[2] == "The token is unknown, revoked or expired."
         assert [entry.verb for entry in AuditEntry.objects.order_by("pk")] == ["made token", "revoked token"]
 
+    def test_no_credential_is_taken_from_an_address(self, owner: User) -> None:
+        secret = self.make(owner)
+        client = Client()
+        for name in ("access_token", "token", "authorization", "Authorization", "sessionid"):
+            assert client.get("/api/jobs", {name: secret}).status_code == 401
+            assert client.get(f"/api/jobs;{name}={secret}").status_code == 401
+        login = f"grant_type=password&username={owner.username}&password={PASSWORD}"
+        assert client.post(f"/ovirt-engine/sso/oauth/token?{login}").status_code == 400
+        assert client.post(f"/ovirt-engine/services/sso-logout?token={secret}").status_code == 200
+        assert get(bearer(secret)).status_code == 200
+
     def test_a_token_works_until_it_expires(self, owner: User) -> None:
         secret = self.make(owner, expires=timezone.now() + timedelta(hours=1))
         assert get(bearer(secret)).status_code == 200

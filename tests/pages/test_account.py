@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.test import Client
 from django.utils import timezone
 
@@ -226,3 +227,14 @@ def test_the_admins_page_for_ones_own_password_is_this_one(user: User) -> None:
         assert browser.post(path, {"password1": NEW, "password2": NEW}).status_code == 302
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
+
+
+def test_thousands_of_common_passwords_are_refused_that_are_long_enough() -> None:
+    assert sum(len(password) >= 8 for password in CommonPasswordValidator().passwords) > 8000
+
+
+@pytest.mark.parametrize("password", ["task monitor", "TaskMonitor2026", "monitor-2026", "t.a.s.k.1.2.3"])
+def test_words_of_the_site_are_no_passwords(browser: Client, password: str) -> None:
+    status, page = change(browser, new=password, again=password)
+    assert status == 400
+    assert "This password is the name of this site." in page

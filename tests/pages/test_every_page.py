@@ -103,6 +103,11 @@ def test_no_page_is_kept_by_a_browser_or_proxy(site: Site, owner: Client) -> Non
         assert "no-store" in owner.get(address).headers["Cache-Control"], name
 
 
+def test_one_can_log_out_on_each_page(site: Site, owner: Client) -> None:
+    for name in PAGES:
+        assert 'action="/logout/"' in owner.get(site.reading()[name]).content.decode(), name
+
+
 def test_scripts_and_styles_come_from_files_only(site: Site, owner: Client, client: Client) -> None:
     answers = [owner.get(address) for address in site.reading().values()]
     for answer in [*answers, client.get("/login/"), owner.get("/nowhere/")]:

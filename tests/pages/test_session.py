@@ -1,5 +1,6 @@
 """Logging in, and how long that lasts."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from taskmonitor import upkeep
 from taskmonitor.database_trouble import is_database_trouble
-from taskmonitor.models import Role, Session
+from taskmonitor.models import AccessToken, Role, Session
 from taskmonitor.services.portions import Portions
 from taskmonitor.sessions import SessionStore
 from tests.factories import PASSWORD, make_user
@@ -180,3 +181,47 @@ def test_what_ended_is_removed_by_upkeep(browser: Client) -> None:
     assert Session.objects.exists()
     upkeep.tick(timezone.now() + 3 * HOUR, Portions(60))
     assert not Session.objects.exists()
+
+
+def test_who_is_out_leaves_nothing_in_the_cache_of_the_browser(browser: Client) -> None:
+    assert "Clear-Site-Data" not in browser.get("/jobs/")
+    assert browser.post("/logout/")["Clear-Site-Data"] == '"cache"'
+    assert "Clear-Site-Data" not in browser.get("/login/")
+    browser.post("/login/", {"username": "viewer", "password": PASSWORD})
+    Session.objects.all().delete()
+    assert browser.get("/jobs/")["Clear-Site-Data"] == '"cache"'
+    assert "Clear-Site-Data" not in browser.get("/jobs/")
+
+
+def test_what_a_user_is_told_is_in_no_cookie(browser: Client, user: User) -> None:
+    token = AccessToken.objects.create(digest="x", user=user, name="backup", created=timezone.now())
+    revoked = browser.post(f"/tokens/{token.pk}/revoke/")
+    assert set(revoked.cookies) <= {"sessionid"}
+    assert "Revoked" in browser.get("/tokens/").content.decode()
+
+
+def test_a_session_is_known_by_a_key_that_nobody_guesses(browser: Client) -> None:
+    keys = [browser.cookies["sessionid"].value]
+    browser.post("/login/", {"username": "viewer", "password": PASSWORD})
+    keys += [SessionStore()._get_new_session_key() for _ in range(100)]
+    assert len({*keys}) == len(keys)
+    assert all(len(key) == 32 and len({*key}) > 8 for key in keys)  # of 36 signs: 165 bits
+
+
+def test_no_script_reads_a_cookie() -> None:
+    client = Client()
+    client.get("/login/")
+    assert client.cookies["csrftoken"]["httponly"]
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/", "/account/", "/account/password/"])
+def test_passwords_are_masked_and_may_be_pasted_and_kept_by_a_manager(browser: Client, path: str) -> None:
+    page = (Client() if "login" in path else browser).get(path).content.decode()
+    fields = [
+        f for f in re.findall(r"<input [^>]*>", page) if re.search(r'name="(password|current|new|again)"', f)
+    ]
+    assert fields
+    for field in fields:
+        assert 'type="password"' in field
+        assert re.search(r'autocomplete="(current|new)-password"', field)
+        assert not re.search("onpaste|readonly|maxlength", field)

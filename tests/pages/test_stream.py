@@ -143,7 +143,7 @@ def test_the_stream_of_a_page_begins_with_where_it_is() -> None:
 
     async def follow() -> None:
         answer = await client.get("/stream/")
-        assert answer.headers["Content-Type"] == "text/event-stream"
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert answer.headers["Cache-Control"] == "no-store"
         lines: AsyncIterator[bytes] = aiter(answer)
         assert b"event: open" in await anext(lines)

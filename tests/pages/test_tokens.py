@@ -84,3 +84,13 @@ def test_everybody_has_only_their_own(site: Site, owner: Client, stranger: Clien
 def test_logins_of_clients_are_not_listed(site: Site, owner: Client) -> None:
     access.add_login_token(user_id=site.owner.pk, life_ends=NOW, now=NOW)
     assert "You have none." in owner.get("/tokens/").content.decode()
+
+
+def test_the_log_has_what_the_audit_has(owner: Client, caplog: pytest.LogCaptureFixture) -> None:
+    make(owner, name="nightly\u2028forged")
+    entry = AuditEntry.objects.get(verb="made token")
+    [line] = [record.getMessage() for record in caplog.records if record.name.endswith("services.access")]
+    assert (
+        line
+        == f"Audit actor={entry.actor_name!r} verb='made token' subject={entry.subject!r} detail={entry.detail!r}"
+    )

@@ -77,7 +77,9 @@ def test_who_does_not_end_a_head_is_told_and_dropped(
     monkeypatch.setattr(served, "HEAD_TIME", 0.3)
     with socket.create_connection(address, 10) as client:
         client.sendall(said)
-        assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+        told = client.recv(1000)
+        assert told.startswith(b"HTTP/1.1 408 ")
+        assert b"\r\nx-content-type-options: nosniff\r\n" in told
         assert client.recv(1) == b""
 
 

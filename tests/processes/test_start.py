@@ -1,5 +1,6 @@
 """How `manage.py up` starts, or says why it does not."""
 
+import ast
 import os
 import re
 import socket
@@ -243,3 +244,19 @@ def test_a_first_superuser_whose_name_is_taken_is_named(tmp_path: Path) -> None:
         assert "already taken" in place.refused(*asked)
         with running_site(tmp_path, **{**named, "DJANGO_SUPERUSER_USERNAME": "ruth2"}) as site:
             assert ask(site, "GET", "/api/jobs").status == 200
+
+
+def test_the_address_of_the_database_may_name_certificates_in_place_of_a_password(tmp_path: Path) -> None:
+    url = "postgres://tasks@db.example.org/tasks?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/a.pem&sslkey=/a.key"
+    printed = subprocess.run(
+        [sys.executable, "-c", "from taskmonitor.settings import DATABASES as d; print(d['default'])"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url, "TASKMONITOR_DATA": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    options = ast.literal_eval(printed)["OPTIONS"]
+    given = {name: value for name, value in options.items() if name.startswith("ssl")}
+    files = {"sslrootcert": "/ca.pem", "sslcert": "/a.pem", "sslkey": "/a.key"}
+    assert given == {"sslmode": "verify-full", **files}

@@ -43,7 +43,7 @@ def test_open_streams_are_ended_well(own_site: Site) -> None:
     with connect(own_site) as connection:
         connection.sendall(head(own_site, "GET", "/stream/", cookie))
         stream = answer(connection)
-        assert stream.headers["Content-Type"] == "text/event-stream"
+        assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         with closing(stream):
             while stream.readline() != b"event: open\n":
                 pass
