@@ -104,6 +104,26 @@ def test_a_client_that_is_refused_is_told_of_with_its_address(logging_site: Site
     assert "user" not in line
 
 
+def test_who_may_not_do_something_is_named(logging_site: Site) -> None:
+    token = logging_site.manage(
+        "shell",
+        "-v",
+        "0",
+        "-c",
+        "from django.contrib.auth.models import User; from django.utils import timezone;"
+        "from taskmonitor.services.access import add_token; from taskmonitor.models import SYSTEM;"
+        "user = User.objects.create(username='reader');"
+        "print(add_token(user_id=user.pk, name='n', scope=['read'], expires=None, actor=SYSTEM,"
+        " now=timezone.now())[1])",
+    ).strip()
+    with connect(logging_site) as reader:
+        credentials = f"Host: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+        reader.sendall(f"POST /api/jobs HTTP/1.1\r\n{credentials}".encode())
+        line = line_of(logging_site, answer(reader).headers["X-Request-Id"])
+    assert (line["status"], line["user"], line["level"]) == (403, "reader", "WARNING")
+    assert (line["message"], line["address"]) == ("POST /api/jobs", "127.0.0.1")
+
+
 def test_no_secret_is_ever_written(logging_site: Site) -> None:
     """Passwords right and wrong, tokens, cookies, forms, and secrets that a client puts where none belong."""
     secrets = [f"secret-{number}-{uuid4().hex}" for number in range(8)]

@@ -246,8 +246,16 @@ def test_a_first_superuser_whose_name_is_taken_is_named(tmp_path: Path) -> None:
             assert ask(site, "GET", "/api/jobs").status == 200
 
 
-def test_the_address_of_the_database_may_name_certificates_in_place_of_a_password(tmp_path: Path) -> None:
-    url = "postgres://tasks@db.example.org/tasks?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/a.pem&sslkey=/a.key"
+TLS = {"sslmode": "verify-full", "sslrootcert": "/ca.pem", "sslcert": "/a.pem", "sslkey": "/a.key"}
+
+
+@pytest.mark.parametrize(
+    ("place", "options"), [("tasks@db.example.org", TLS), ("", {"host": "/run/postgresql"})]
+)
+def test_the_address_of_the_database_may_name_certificates_or_a_socket_in_place_of_a_password(
+    tmp_path: Path, place: str, options: dict[str, str]
+) -> None:
+    url = f"postgres://{place}/tasks?{urlencode(options)}"
     printed = subprocess.run(
         [sys.executable, "-c", "from taskmonitor.settings import DATABASES as d; print(d['default'])"],
         cwd=ROOT,
@@ -256,7 +264,6 @@ def test_the_address_of_the_database_may_name_certificates_in_place_of_a_passwor
         capture_output=True,
         text=True,
     ).stdout
-    options = ast.literal_eval(printed)["OPTIONS"]
-    given = {name: value for name, value in options.items() if name.startswith("ssl")}
-    files = {"sslrootcert": "/ca.pem", "sslcert": "/a.pem", "sslkey": "/a.key"}
-    assert given == {"sslmode": "verify-full", **files}
+    database = ast.literal_eval(printed)
+    assert (database["NAME"], database["PASSWORD"]) == ("tasks", "")
+    assert options.items() <= database["OPTIONS"].items()
