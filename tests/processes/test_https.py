@@ -61,10 +61,11 @@ def test_cookies_are_the_hosts_alone_and_sent_by_https_alone(secure: Site) -> No
 def test_pages_lead_to_https_and_the_api_refuses_to_do_without(secure: Site) -> None:
     status, headers, _ = ask(secure, "/jobs/")
     assert (status, dict(headers)["location"]) == (301, f"https://{urlsplit(secure.url).netloc}/jobs/")
-    for path in ("/api/jobs", "/ovirt-engine/api"):
+    for path in ("/api/jobs", "/api", "//api//jobs", "/api;x=1/jobs", "/ovirt-engine/api", "/metrics"):
         status, headers, told = ask(secure, path)
         assert status == 403
         assert "Ask by HTTPS" in told
+        assert "strict-transport-security" not in dict(headers), "it means nothing without HTTPS"
     assert ask(secure, "/api/jobs", **PROXIED)[0] == 401
 
 
