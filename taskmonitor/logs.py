@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 Facts = dict[str, Any]
+ABSENT = (None, "")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _about: ContextVar[Facts | None] = ContextVar("about", default=None)
@@ -44,8 +46,7 @@ class _Line(logging.Formatter):
     def facts(self, record: logging.LogRecord) -> Facts:
         """What the line is about. Django writes its own of a request after that is over, but with the request."""
         present = known() or getattr(getattr(record, "request", None), "facts", {})
-        every = {**present, **getattr(record, "facts", {})}
-        return {name: value for name, value in every.items() if value not in (None, "")}
+        return {**present, **getattr(record, "facts", {})}
 
     def trace(self, record: logging.LogRecord) -> str:
         found = self.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
@@ -58,7 +59,8 @@ class PlainLine(_Line):
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname} {record.name} {_escaped(record.getMessage())}"
         for name, value in self.facts(record).items():
-            line += f" {name}={_escaped(str(value))}"
+            if value not in ABSENT:
+                line += f" {name}={_escaped(str(value))}"
         if record.exc_info or record.exc_text or record.stack_info:
             line += "".join(f"\n    {_escaped(each)}" for each in self.trace(record).split("\n"))
         return line
@@ -73,7 +75,7 @@ class JsonLine(_Line):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **self.facts(record),
+            **{name: value for name, value in self.facts(record).items() if value not in ABSENT},
         }
         if trace := self.trace(record):
             told["trace"] = trace
@@ -82,7 +84,13 @@ class JsonLine(_Line):
 
 def _time(record: logging.LogRecord) -> str:
     """ISO 8601 in UTC with milliseconds."""
-    return f"{datetime.fromtimestamp(record.created, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    second, millisecond = divmod(round(record.created * 1000), 1000)
+    return f"{_second(second)}.{millisecond:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970, UTC).isoformat()[:-6]
 
 
 def _escaped(text: str) -> str:

@@ -80,10 +80,9 @@ class RequestFacts:
     def process_view(
         self, request: HttpRequest, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        if "job_id" in kwargs:
-            logs.note(job_id=kwargs["job_id"])
-        if "command_id" in kwargs:
-            logs.note(command_id=kwargs["command_id"])
+        for name in ("job_id", "command_id"):
+            if name in kwargs:
+                logs.note(**{name: str(kwargs[name])})
 
 
 def _note_user(request: HttpRequest) -> None:
