@@ -18,6 +18,7 @@ HEAD_TIME = 20  # seconds from the first byte of a request, or from the connecti
 HEAD_SIZE = 65536  # bytes of request line and headers
 TAKEN_IN = 60  # seconds in which a client must take the next piece of an answer
 PIECE = 8192  # bytes read at once: one client's bytes keep the others waiting for a few ms only
+SMALL = 2048  # bytes that are never dear
 DEAR = 0.001  # seconds of CPU that a piece may take; beyond that it holds many chunks of a few bytes each
 SHARE = 5  # times as long as dear pieces took all together, nothing is read from those who sent them
 MOST = 10_000  # connections at once; of the idle ones the one that was silent longest gives way to a new one
@@ -74,8 +75,12 @@ class Connection(asyncio.BufferedProtocol):
         return _buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(memoryview(_buffer)[:nbytes])
+        if nbytes < SMALL:
+            self._read(data)
+            return
         begun = thread_time()
-        self._read(bytes(memoryview(_buffer)[:nbytes]))
+        self._read(data)
         if (spent := thread_time() - begun) > DEAR:
             self._wait_for_turn(spent)
 

@@ -28,7 +28,7 @@ from taskmonitor.serving.streaming import CHUNK, Streams, send_part
 from taskmonitor.serving.threads import Threads
 
 READING = ("GET", "HEAD", "OPTIONS")
-CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what may not be in a header
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # what may not be in a header
 
 
 @dataclass(slots=True)
@@ -144,7 +144,8 @@ async def _send_refusal(send: Send, status: int, *headers: tuple[bytes, bytes]) 
 
 def _headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
     cookies = [("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values()]
-    return [
-        (name.encode("ascii"), CONTROL.sub(b" ", value.encode("latin-1")))
-        for name, value in [*response.items(), *cookies]
-    ]
+    return [(name.encode("ascii"), _sendable(value)) for name, value in [*response.items(), *cookies]]
+
+
+def _sendable(value: str) -> bytes:
+    return (value if value.isprintable() else CONTROL.sub(" ", value)).encode("latin-1")
