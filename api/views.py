@@ -90,6 +90,14 @@ class ApiView(APIView):
         return Response()
 
     @property
+    def default_response_headers(self) -> dict[str, str]:
+        """As REST framework's, with `Allow` only where it says something: for OPTIONS, and for what is not allowed."""
+        method = self.request.method.lower()
+        if method != "options" and method in self.http_method_names and hasattr(self, method):
+            return {"Vary": "Accept"}
+        return super().default_response_headers
+
+    @property
     def by(self) -> By:
         """Who does it and when, as every service takes it."""
         return {"actor": self.actor, "now": self.now}

@@ -79,7 +79,8 @@ def _turn(database: Any, at_once: bool) -> Iterator[None]:
         while not _opened(door) and monotonic() < pass_by:
             sleep(PAUSE)
         try:
-            with _timeout(database, max(deadline - monotonic(), 0), patience):
+            seconds = max(deadline - monotonic(), 0)
+            with nullcontext() if patience - seconds < LEAST else _timeout(database, seconds, patience):
                 yield
         finally:
             fcntl.lockf(door, fcntl.LOCK_UN)
@@ -89,10 +90,7 @@ def _turn(database: Any, at_once: bool) -> Iterator[None]:
 
 @contextmanager
 def _timeout(database: Any, seconds: float, usual: float) -> Iterator[None]:
-    """SQLite waits no longer than that for its lock, if that is much less than usual."""
-    if usual - seconds < LEAST:
-        yield
-        return
+    """SQLite waits no longer than that for its lock, and then as long as usual again."""
     database.ensure_connection()
     database.connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
     try:

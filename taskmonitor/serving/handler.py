@@ -77,6 +77,8 @@ class Handler(BaseHandler):
             )
 
         answer = await answered()
+        if not known and "user" in scope["facts"]:
+            self._known.learn(scope)
         if isinstance(answer, HttpResponse) and answer.waiting.then is None:  # type: ignore[attr-defined]
             await self.streams.outlast(answer.waiting.until())  # type: ignore[attr-defined]
             await threads.run(answer.close)
@@ -115,8 +117,6 @@ class Handler(BaseHandler):
         set_script_prefix(get_script_prefix(request.scope))
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
-        if "user" in request.scope["facts"]:
-            self._known.learn(request.scope)
         if isinstance(response, StreamingHttpResponse) and request.method != "HEAD":
             return Answer(response.status_code, _headers(response), response)
         if isinstance(response, HttpResponse) and hasattr(response, "waiting"):
