@@ -220,6 +220,6 @@ def once(
 
 
 def _keys(location: str, base: str) -> dict[str, Any]:
-    """The keys in the address of what was made."""
+    """The keyword arguments of the view at the address of what was made, such as `job_id`."""
     found = resolve("/api" + urlsplit(location).path.removeprefix(base))
     return found.kwargs

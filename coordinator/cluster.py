@@ -123,7 +123,7 @@ class Timer:
 
 
 class Stop:
-    """As much of an event as a sentinel needs, set by a signal. It calls `look` whenever it is waited for."""
+    """The methods of an Event that django-q2's sentinel uses, set by a signal. `wait` calls `look` first."""
 
     def __init__(self) -> None:
         self.look: Callable[[], None] = lambda: None

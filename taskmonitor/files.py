@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """The place to write a new file at; it gets its name when it is complete and on the disk.
+    """A temporary path to write a new file at; the file gets its real name when it is complete and on the disk.
 
     FileExistsError, from here or at the end, if there is one of that name already. The place is in a folder
     of its own, which is deleted in the end with all else in it.

@@ -1,4 +1,4 @@
-"""One deadline for all that a call by network consists of."""
+"""One deadline for all parts of an HTTP call: DNS, connecting, TLS, sending and receiving."""
 
 import socket
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a dumped database, as it was found there."""
+    """The tables with their numbers of rows, and the applied migrations, as read from a dumped database."""
 
     rows: dict[str, int]  # of each table
     migrations: frozenset[tuple[str, str]]  # label of the app, and name

@@ -36,7 +36,7 @@ class PasswordBackend(ModelBackend):
 
 
 class SlowedForm(AuthenticationForm):
-    """A login form that says so when an attempt was not looked at."""
+    """A login form that says when an attempt was refused unchecked, and how long to wait."""
 
     error_messages = {
         **AuthenticationForm.error_messages,

@@ -11,7 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from taskmonitor.serving.asgi_types import Receive, Scope
 
 PATIENCE = 60  # seconds in which the whole body must have come
-ROOM = 32_000_000  # bytes of all unfinished bodies of users
+ROOM = 32_000_000  # bytes of all bodies of users whose requests are not answered yet
 ROOM_FOR_STRANGERS = 4_000_000  # likewise of those who are not known yet
 LINGER = 1  # seconds, and bytes, that a refused client may still send, so that it comes to read why
 LINGER_SIZE = 8_000_000

@@ -18,14 +18,14 @@ HEAD_TIME = 20  # seconds from the first byte of a request, or from the connecti
 HEAD_SIZE = 65536  # bytes of request line and headers
 TAKEN_IN = 60  # seconds in which a client must take the next piece of an answer
 PIECE = 8192  # bytes read at once: one client's bytes keep the others waiting for a few ms only
-SMALL = 2048  # bytes that are never dear
-DEAR = 0.001  # seconds of CPU that a piece may take; beyond that it holds many chunks of a few bytes each
-SHARE = 5  # times as long as dear pieces took all together, nothing is read from those who sent them
+SMALL = 2048  # bytes of a piece that is so short that its parsing is not timed
+DEAR = 0.001  # seconds of CPU for parsing a piece; what takes longer consists of chunks of a few bytes each
+SHARE = 5  # after such a piece its client is not read from for so many times as long as the parsing took
 MOST = 10_000  # connections at once; of the idle ones the one that was silent longest gives way to a new one
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _open: dict["Connection", None] = {}  # the one that was silent longest first
-_dear_until = 0.0  # until when those who send dear pieces wait for each other
+_dear_until = 0.0  # when the next client that sent such a piece may be read from again
 _buffer = bytearray(PIECE)  # what was read is handed on before anything else is read
 
 

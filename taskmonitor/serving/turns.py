@@ -40,7 +40,7 @@ def alone() -> Iterator[None]:
 
 
 def note_running() -> None:
-    """Have `refuse_while_running` know of this process, and of those that it forks, for as long as they live."""
+    """Let `refuse_while_running` find this process, and those that it forks, until they end."""
     if connection.vendor == "sqlite":
         fcntl.flock(_open("running.lock"), fcntl.LOCK_SH)
 
