@@ -8,16 +8,17 @@
 PYTHON := $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+NPM := npm ci --silent --no-audit --no-fund --ignore-scripts
 
 .PHONY: run demo test faults bench lock
 
-run: .venv/run
+run: .venv/run node_modules/run
 	@exec .venv/bin/python manage.py up
 
 demo: .venv/run
 	@exec .venv/bin/python manage.py demo
 
-test: .venv/test
+test: .venv/test node_modules/test
 	@exec tests/run
 
 faults: .venv/test
@@ -34,6 +35,7 @@ lock: .venv/bin/uv
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 	$(LOCK) --group clients -c requirements-dev.lock -o requirements-clients.lock
 	$(LOCK) --group collections --no-deps -o requirements-collections.lock
+	npm update --package-lock-only --no-audit --no-fund
 
 # What is installed carries the time of its lock file, so that nothing is installed twice.
 .venv/run: requirements.lock | .venv/bin/python
@@ -43,6 +45,15 @@ lock: .venv/bin/uv
 .venv/test: requirements-dev.lock | .venv/bin/python
 	$(PIP) $<
 	@touch $@
+
+# What the pages' scripts take from npm.
+node_modules/run: package-lock.json
+	$(NPM) --omit=dev
+	@touch $@
+
+node_modules/test: package-lock.json
+	$(NPM)
+	@touch $@ node_modules/run
 
 .venv/bin/uv: | .venv/bin/python
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
