@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`, for those who watch the site: answered on the event loop, whatever requests wait for.
+"""`/healthz`, `/readyz` and an engine's health, for those who watch the site: answered on the event loop, whatever waits.
 
 They need no login and no Host of ours, for probes call an address: what they say is no secret. However many
 ask, the database is looked at once a second, by a thread and on a connection that nothing else uses.
@@ -18,12 +18,16 @@ FRESH = 1.0  # seconds for which what was found is told again
 BOUND = 2.0  # seconds in which the database must answer
 HANGS = f"The database has not answered within {BOUND:.0f} s."
 AWAY = "The database cannot be reached."
+ENGINE = "/ovirt-engine/services/health"
+UP, DOWN = "DB Up!Welcome to Health Status!", "Unable to contact Database!"  # to the byte: scripts compare it
+RETRY = (b"retry-after", b"5")
+Header = tuple[bytes, bytes]
 
 
 class Probes:
     """Answers probes; `problems` says what is wrong with the work that is done, by the database."""
 
-    PATHS = frozenset({"/healthz", "/readyz"})
+    PATHS = frozenset({"/healthz", "/readyz", ENGINE})
 
     def __init__(self, problems: Callable[[], list[str]]) -> None:
         self._problems = problems
@@ -36,8 +40,11 @@ class Probes:
             await _send(scope, send, 405, ["Send a GET."], (b"allow", b"GET, HEAD"))
         elif scope["path"] == "/healthz":
             await _send(scope, send, 200, [])
+        elif scope["path"] == ENGINE:
+            is_up = not {AWAY, HANGS}.intersection(await self._why_not_ready())
+            await (_send_text(scope, send, 200, UP) if is_up else _send_text(scope, send, 503, DOWN, RETRY))
         elif why := await self._why_not_ready():
-            await _send(scope, send, 503, why, (b"retry-after", b"5"))
+            await _send(scope, send, 503, why, RETRY)
         else:
             await _send(scope, send, 200, [])
 
@@ -59,13 +66,25 @@ class Probes:
             return [AWAY]
 
 
-async def _send(scope: Scope, send: Send, status: int, why: list[str], *headers: tuple[bytes, bytes]) -> None:
+async def _send(scope: Scope, send: Send, status: int, why: list[str], *headers: Header) -> None:
     accepts = b"".join(value for name, value in scope["headers"] if name == b"accept")
     if b"json" in accepts:
-        kind, text = "application/json", json.dumps({"ok": not why, "why": why})
+        text = f"{json.dumps({'ok': not why, 'why': why})}\n"
+        await _send_text(scope, send, status, text, *headers, kind="application/json")
     else:
-        kind, text = "text/plain; charset=utf-8", "\n".join(why) or "ok"
-    body = f"{text}\n".encode()
+        text = "\n".join(why) or "ok"
+        await _send_text(scope, send, status, f"{text}\n", *headers)
+
+
+async def _send_text(
+    scope: Scope,
+    send: Send,
+    status: int,
+    text: str,
+    *headers: Header,
+    kind: str = "text/plain; charset=utf-8",
+) -> None:
+    body = text.encode()
     head = [
         (b"content-type", kind.encode()),
         (b"content-length", b"%d" % len(body)),

@@ -32,6 +32,7 @@ PATHS = (
     "/static/admin/css/base.css",
     "/static/nothing.js",
     "/healthz",
+    "/ovirt-engine/services/health",
     "/readyz",
     "/metrics",
     "/api",

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: what those who watch the site learn of it, also when it is badly off."""
+"""/healthz, /readyz and an engine's health: what those who watch the site learn of it, also when it is badly off."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from taskmonitor.serving import probes
-from taskmonitor.serving.probes import Probes
+from taskmonitor.serving.probes import DOWN, ENGINE, UP, Probes
 from tests.live import Site, own_database, start, wait_for_address
 from tests.processes.eyes import eventually, web_and_cluster
 from tests.processes.http import add_job, ask
@@ -60,6 +60,9 @@ def test_strangers_are_told_in_text_or_json_whatever_host_they_ask_for(site: Sit
     assert probe(site, "/readyz", Accept="application/json") == (200, '{"ok": true, "why": []}\n')
     assert probe(site, "/healthz", "HEAD") == (200, "")
     assert probe(site, "/healthz", "POST") == (405, "Send a GET.\n")
+    assert probe(site, ENGINE, Host="10.1.2.3:8000") == (200, UP) == (200, "DB Up!Welcome to Health Status!")
+    assert probe(site, ENGINE, Accept="application/json") == (200, UP)
+    assert (probe(site, ENGINE, "HEAD"), probe(site, ENGINE, "POST")) == ((200, ""), (405, "Send a GET.\n"))
 
 
 def test_a_site_whose_workers_are_stopped_is_not_ready_and_is_again_when_they_go_on(own_site: Site) -> None:
@@ -70,6 +73,7 @@ def test_a_site_whose_workers_are_stopped_is_not_ready_and_is_again_when_they_go
         assert status == 503
         assert re.fullmatch(r"The workers gave their last sign of life \d\d s ago\.\n", why)
         assert probe(own_site, "/healthz") == (200, "ok\n")
+        assert probe(own_site, ENGINE) == (200, UP)  # the database is well
     eventually(lambda: ready(own_site))
 
 
@@ -152,6 +156,7 @@ def test_a_database_that_hangs_is_told_of_within_a_bound_and_holds_up_no_healthz
         assert time.monotonic() - begun < probes.BOUND + 2
         again = time.monotonic()
         assert probe(own_site, "/readyz") == (503, f"{probes.HANGS}\n")
+        assert probe(own_site, ENGINE) == (503, DOWN)
         assert time.monotonic() - again < 1
     eventually(lambda: ready(own_site))
 
@@ -166,8 +171,10 @@ def test_a_database_that_is_away_is_told_of_and_so_is_that_it_is_back(own_site: 
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
         told = eventually(lambda: not ready(own_site) and probe(own_site, "/readyz"))
+        health = probe(own_site, ENGINE)
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
     assert told == (503, f"{probes.AWAY}\n")
+    assert health == (503, "Unable to contact Database!")
     eventually(lambda: ready(own_site))
 
 
