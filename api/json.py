@@ -10,6 +10,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
+from api.charset import in_utf8
 from api.wire import DEEPEST, MOST, Body, Document, instant
 
 
@@ -86,8 +87,9 @@ class JSONParser(BaseParser):
 
     def parse(  # type: ignore[override]  # a Body, which views read
         self, stream: IO[bytes], media_type: Any = None, parser_context: Any = None
-    ) -> Body:
-        return Body(None, loads(stream.read()))
+    ) -> Body | None:
+        text = in_utf8(stream.read(), media_type)
+        return None if text.strip() == b"null" else Body(None, loads(text))
 
 
 _TOO_DEEP = f"Values are nested more than {DEEPEST} deep."

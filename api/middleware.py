@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from api import charset
 from api.errors import COME_AGAIN, plain_fault
 from api.negotiation import wants_json
 from api.wire import Wire
@@ -51,12 +52,13 @@ class ApiMiddleware:
         return response
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
-        path, request.matrix = _without_matrix(request.path_info)  # type: ignore[attr-defined]
+        path, request.matrix = _without_matrix(request)  # type: ignore[attr-defined]
         match = _API.fullmatch(path)
         has_form = not match or request.META.get("HTTP_COOKIE", "") != ""  # a browser's may have a CSRF token
-        status, problem = refusal(request, form=has_form) or (400, "")
+        status, problem = refusal(request, form=has_form, charsets=charset.OF_FORMS) or (400, "")
         version = (match["version"] or "")[1:] if match else ""
-        asked = version or request.META.get("HTTP_VERSION", "").strip()
+        usual = "4" if path.startswith("/ovirt-engine") else ""  # there answers are an engine's of today
+        asked = version or request.META.get("HTTP_VERSION", "").strip() or usual
         wire = Wire(
             dialect=_DIALECTS.get(asked, "v4"),
             base=match["prefix"] + (f"/v{version}" if version else "") if match else "",
@@ -87,8 +89,15 @@ class ApiMiddleware:
         return response
 
 
-def _without_matrix(path: str) -> tuple[str, dict[str, str]]:
-    """The path without `;name=value` in its segments, doubled slashes and a slash at its end; and the values."""
+def _without_matrix(request: HttpRequest) -> tuple[str, dict[str, str]]:
+    """The path without `;name=value` in its segments, doubled slashes and a slash at its end; and the values.
+
+    The server has decoded the path already, so where there is a `;` it is read anew as it was sent: the parts
+    are told apart first, and each is decoded once, as in a query.
+    """
+    path, is_raw = request.path_info, False
+    if ";" in path and "raw_path" in getattr(request, "scope", {}):
+        path, is_raw = request.scope["raw_path"].decode("ascii"), True  # type: ignore[attr-defined]
     matrix: dict[str, str] = {}
     segments = []
     for segment in path.split("/"):
@@ -97,7 +106,10 @@ def _without_matrix(path: str) -> tuple[str, dict[str, str]]:
             segments.append(name)
         for parameter in parameters:
             key, _, value = parameter.partition("=")
-            matrix[key] = unquote(value)
+            matrix[key] = value
+    if is_raw:
+        segments = [unquote(name) for name in segments]
+        matrix = {unquote(key): unquote(value) for key, value in matrix.items()}
     return "/" + "/".join(segments), matrix
 
 

@@ -48,6 +48,39 @@ def read(value: Any, schema: Mapping[str, Any]) -> Any:
     return fitted(value, schema)
 
 
+def present(value: Any, schema: Mapping[str, Any]) -> Any:
+    """What was read from JSON, without the members that are null where the JSON schema has no null: they are absent."""
+    definitions = schema.get("$defs", {})
+
+    def followed(shape: Mapping[str, Any]) -> Mapping[str, Any]:
+        return followed(definitions[shape["$ref"].rpartition("/")[2]]) if "$ref" in shape else shape
+
+    def may_be_null(shape: Mapping[str, Any]) -> bool:
+        shape = followed(shape)
+        if "anyOf" in shape:
+            return any(map(may_be_null, shape["anyOf"]))
+        return shape["type"] == "null" if "type" in shape else None in shape.get("enum", [shape.get("const")])
+
+    def fitted(value: Any, shape: Mapping[str, Any]) -> Any:
+        shape = followed(shape)
+        some = [choice for choice in shape.get("anyOf", ()) if choice.get("type") != "null"]
+        if len(some) == 1:
+            return fitted(value, some[0])
+        if isinstance(value, list):
+            return [fitted(one, shape.get("items", {})) for one in value]
+        if not isinstance(value, Mapping):
+            return value
+        known, other = shape.get("properties", {}), shape.get("additionalProperties")
+        rest = other if isinstance(other, Mapping) else {}
+        return {
+            key: fitted(one, known.get(key, rest))
+            for key, one in value.items()
+            if one is not None or may_be_null(known.get(key, rest))
+        }
+
+    return fitted(value, schema)
+
+
 def kept(field: str, value: Any) -> Any:
     """The value unchanged; Invalid if it has a text, or a name, that cannot be kept."""
     if isinstance(value, Mapping):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError as SyntaxProblem
@@ -12,9 +13,11 @@ from rest_framework.exceptions import ParseError
 from rest_framework_xml.parsers import XMLParser as BaseXMLParser
 from rest_framework_xml.renderers import XMLRenderer as BaseXMLRenderer
 
+from api.charset import in_utf8, named
 from api.wire import ATTRIBUTES, DEEPEST, MOST, Body, Document, instant
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'  # to the byte: SDK v3 compares it
+ESCAPE = "In a text write &amp; for & and &lt; for <, or put it into <![CDATA[ and ]]>."
 _MOST_ATTRIBUTES = 20
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\t": "&#9;", "\n": "&#10;"}
 _UNWRITABLE = "\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
@@ -93,27 +96,38 @@ class XMLParser(BaseXMLParser):  # type: ignore[misc]
     media_type = "application/xml"
 
     def parse(self, stream: IO[bytes], media_type: Any = None, parser_context: Any = None) -> Body:
-        reader = _Reader()
-        parser = DefusedXMLParser(target=reader, forbid_dtd=True)
+        body, charset = in_utf8(stream.read(), media_type), named(media_type)
+        # a charset that is named goes before the one that the document declares (RFC 7303, 3.2)
+        parser = DefusedXMLParser(target=_Reader(), encoding=charset and "utf-8", forbid_dtd=True)
         try:
-            parser.feed(stream.read())
+            parser.feed(body)
             root, members = parser.close()
         except DefusedXmlException:
             raise ParseError(
                 "A document type or entity declaration is not accepted; send the plain element."
             ) from None
         except SyntaxProblem as problem:
-            raise ParseError(f"The body is not well-formed XML: {problem}.") from None
+            raise ParseError(f"The body is not well-formed XML: {problem}. {ESCAPE}") from None
         except (ValueError, LookupError):  # what codecs raise
             raise ParseError("The body has an encoding that is not known here; send UTF-8.") from None
         return Body(root, members if isinstance(members, dict) else {"#text": members})
+
+
+@dataclass(slots=True)
+class _Open:
+    """An element whose end has not come yet."""
+
+    name: str
+    members: dict[str, Any]
+    pieces: list[str] = field(default_factory=list)
+    has_elements: bool = False
 
 
 class _Reader:
     """Builds nested members as the parser meets elements."""
 
     def __init__(self) -> None:
-        self.open: list[tuple[str, dict[str, Any], list[str]]] = []
+        self.open: list[_Open] = []
         self.root: tuple[str, Any] = ("", {})
         self.met = 0
 
@@ -125,21 +139,25 @@ class _Reader:
             raise ParseError(f"There are more than {MOST} elements.")
         if len(attributes) > _MOST_ATTRIBUTES:
             raise ParseError(f"An element has more than {_MOST_ATTRIBUTES} attributes.")
-        self.open.append((tag.rpartition("}")[2], dict(attributes), []))
+        if self.open:
+            self.open[-1].has_elements = True
+        self.open.append(_Open(tag.rpartition("}")[2], dict(attributes)))
 
     def data(self, text: str) -> None:
-        self.open[-1][2].append(text)
+        self.open[-1].pieces.append(text)
 
     def end(self, tag: str) -> None:
-        name, members, pieces = self.open.pop()
-        text = "".join(pieces)
-        value: Any = members or text
-        if members and text.strip():
-            members["#text"] = text
+        ended = self.open.pop()
+        text = "".join(ended.pieces)
+        value: Any = ended.members or text
+        if ended.members and text.strip():
+            if ended.has_elements:
+                raise ParseError(f"<{ended.name[:100]}> has text and elements side by side. {ESCAPE}")
+            ended.members["#text"] = text
         if not self.open:
-            self.root = (name, value)
+            self.root = (ended.name, value)
             return
-        siblings = self.open[-1][1]
+        name, siblings = ended.name, self.open[-1].members
         if name not in siblings:
             siblings[name] = value
         elif isinstance(siblings[name], list):

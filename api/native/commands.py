@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from api.native.spelling import brief, whole
 from api.ovirt.inputs import Given, identifier, members, text
-from api.values import kept, read
+from api.values import kept, present, read
 from api.views import ApiView, once
 from api.wire import Document, Members
 from coordinator import operators, selectors
@@ -128,8 +128,8 @@ class Commands(CommandView):
                 "type", f"there is no command {name[:100]!r}; /api/capabilities lists them."
             ) from None
         parameters = kept("parameters", given.get("parameters"))
-        if self.request.data.root is not None:
-            parameters = read(parameters, schema(kind.parameters_class))
+        fitted = present if self.request.data.root is None else read
+        parameters = fitted(parameters, schema(kind.parameters_class))
         return kind, {} if parameters is None else parameters
 
     def attached(self, *names: str) -> UUID | None:

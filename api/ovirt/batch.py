@@ -10,9 +10,10 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
+from api.charset import in_utf8
 from api.errors import detail, fault_members, told
 from api.json import loads, members
-from api.ovirt.inputs import Given, end_fields, identifier, progress_fields, step_fields, text
+from api.ovirt.inputs import Given, end_fields, identifier, present, progress_fields, step_fields, text
 from api.ovirt.views import OvirtView
 from api.views import once
 from api.wire import Members
@@ -34,7 +35,7 @@ class LinesParser(BaseParser):
     def parse(  # type: ignore[override]  # lines, each of which is read by itself
         self, stream: IO[bytes], media_type: Any = None, parser_context: Any = None
     ) -> list[bytes]:
-        lines = [line for line in stream.read().split(b"\n") if line.strip()]
+        lines = [line for line in in_utf8(stream.read(), media_type).split(b"\n") if line.strip()]
         if not 1 <= len(lines) <= LONGEST:
             raise ParseError(
                 f"A batch has 1 to {LONGEST} lines, each a JSON object; this one has {len(lines)}."
@@ -63,16 +64,17 @@ class Batch(OvirtView):
         return HttpResponse("".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in results), NDJSON)
 
     def results(self, job_id: UUID, lines: list[bytes]) -> Iterator[Members]:
+        dialect = self.wire.dialect
         for place, line in enumerate(lines, 1):
             try:
                 with writing():
-                    done = self.apply(job_id, loads(line))
+                    done = self.apply(job_id, present(loads(line)))
             except (TaskMonitorError, APIException) as problem:
                 status, reason = told(problem)
                 words = detail(problem, status, self.request.correlation_id)
-                yield {"line": place, "status": status, "fault": fault_members("design", reason, words)}
+                yield {"line": place, "status": status, "fault": fault_members(dialect, reason, words)}
             else:
-                yield {"line": place, **members(done, "design")}
+                yield {"line": place, "status": done.pop("status"), **members(done, dialect)}
 
     def apply(self, job_id: UUID, given: Given) -> Members:
         """Do what one line says."""
@@ -95,7 +97,7 @@ class Batch(OvirtView):
         above = given.get("parent_step")
         if isinstance(above, str) and above in self.refs:
             given = {**given, "parent_step": str(self.refs[above])}
-        step = steps.add_step(job_id=job_id, **step_fields(given, job_id, "design"), **self.by)
+        step = steps.add_step(job_id=job_id, **step_fields(given, job_id, self.wire.dialect), **self.by)
         if ref is not None:
             self.refs[ref] = step.pk
         return {"status": 201, "step": self.step(step)}

@@ -11,6 +11,7 @@ from rest_framework.exceptions import ParseError
 
 from api.errors import EngineRefusal
 from api.wire import Body
+from api.xml import ESCAPE
 from taskmonitor.errors import Invalid, Missing
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import StepType
@@ -32,10 +33,24 @@ def members(body: Any, root: str, *, may_be_empty: bool = False) -> Given:
         )
     if body.root not in (None, root):
         raise ParseError(f"The root element is <{body.root}>; it must be <{root}>.")
-    inner = body.members.get(root)
-    if body.root is None and set(body.members) == {root} and isinstance(inner, Mapping):
-        return inner
-    return body.members
+    given = body.members
+    inner = given.get(root)
+    if body.root is None and set(given) == {root} and isinstance(inner, Mapping):
+        given = inner
+    _without_text(given, root)
+    return present(given)
+
+
+def present(given: Given) -> Given:
+    """The members that are there: null in JSON is as good as none."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _without_text(value: Given, name: str) -> None:
+    """Invalid if an element that is made of others, or of attributes, has a text of its own, which would be lost."""
+    words = value.get("#text")
+    if isinstance(words, str) and words.strip():
+        raise Invalid(name, f"has a text, {words.strip()[:40]!r}, where there are only members.")
 
 
 class JobFields(TypedDict):
@@ -126,7 +141,7 @@ def text(given: Given, name: str) -> str | None:
         value = value["#text"]
     if value is None or isinstance(value, str):
         return value
-    raise Invalid(name, "must be one text.")
+    raise Invalid(name, f"must be one text. {ESCAPE}" if isinstance(value, Mapping) else "must be one text.")
 
 
 def truth(given: Given, name: str) -> bool | None:
@@ -157,9 +172,8 @@ def number(given: Given, name: str) -> int | None:
 def state(given: Given) -> str | None:
     """The status, given flat or as `<status><state>`."""
     value = given.get("status")
-    word = (
-        text(value, "state") if isinstance(value, Mapping) and "#text" not in value else text(given, "status")
-    )
+    nested = value if isinstance(value, Mapping) and "state" in value else None
+    word = text(nested, "state") if nested else text(given, "status")
     return None if word is None else _one_of("status", word, STATUSES)
 
 
@@ -221,17 +235,19 @@ def _key(value: Any, name: str) -> Any:
         return value
     if isinstance(value, list):
         raise Invalid(name, "is given more than once; send one of them.")
-    if not isinstance(value, Mapping) or "id" not in value:
+    if not isinstance(value, Mapping) or value.get("id") is None:
         raise Missing("Step", [f"{name.replace('_s', 'S')}.id"], "add")  # as the engine spells it
+    _without_text(value, name)
     return value["id"]
 
 
 def _entities(given: Given) -> list[EntityName]:
     value = given.get("entities")
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, Mapping) and "entity" in value:
+        value = value["entity"]
+    if not value or (isinstance(value, str) and not value.strip()):
         return []
-    found = value.get("entity") if isinstance(value, Mapping) else value
-    entities = found if isinstance(found, list) else [found]
+    entities = [one for one in (value if isinstance(value, list) else [value]) if one is not None]
     if len(entities) > 100:
         raise Invalid("entities", "a job names 100 entities at most.")
     return [_entity(one) for one in entities]
@@ -240,6 +256,7 @@ def _entities(given: Given) -> list[EntityName]:
 def _entity(value: Any) -> EntityName:
     if not isinstance(value, Mapping):
         raise Invalid("entities", "must hold entity elements with type, id and name.")
+    _without_text(value, "entity")
     kind, key = text(value, "type"), text(value, "id")
     if kind is None or key is None:
         raise Missing("Entity", [name for name, one in (("type", kind), ("id", key)) if one is None], "add")

@@ -5,6 +5,7 @@ raise from wherever it is read first, and again from its own page about that err
 """
 
 import codecs
+from collections.abc import Container
 from io import BytesIO
 
 from django.conf import settings
@@ -36,17 +37,25 @@ def request_of(scope: Scope, body: BytesIO) -> ASGIRequest:
         return request
 
 
-def refusal(request: HttpRequest, *, form: bool = True) -> tuple[int, str] | None:
-    """The status and the reason if the query, or a `form`, cannot be read; both are then taken for empty."""
+def refusal(
+    request: HttpRequest, *, form: bool = True, charsets: Container[str] = ("utf-8",)
+) -> tuple[int, str] | None:
+    """The status and the reason if the query, or a `form`, cannot be read; both are then taken for empty.
+
+    A form may be in one of the charsets, in Python's spelling. Django itself reads none but UTF-8.
+    """
     try:
         if error := getattr(request, "unreadable", None):
             raise error
         request.GET  # noqa: B018 - reads it
         if form and request.method == "POST" and request.content_type in FORMS:
-            charset = (request.content_params or {}).get("charset", "utf-8")
-            if codecs.lookup(charset).name != "utf-8":
-                raise BadRequest(f"it is written in UTF-8, and not in {charset}.")
+            given = (request.content_params or {}).get("charset", "utf-8")
+            charset = codecs.lookup(given).name
+            if charset not in charsets:
+                raise BadRequest(f"it is written in UTF-8, and not in {given}.")
             request.body  # noqa: B018 - within its limit; and what reads it later finds it
+            if charset != "utf-8" and request.content_type == FORMS[0]:
+                request.POST = QueryDict(request.body, encoding=charset)
             request.POST  # noqa: B018
     except RequestDataTooBig:
         problem = 413, f"The form is too large: it may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."

@@ -19,7 +19,6 @@ FORMS = {  # the content type, the body, and the status that it is answered with
         for charset in (
             "utf-7",
             "utf-16",
-            "latin-1",
             "idna",
             "hex",
             "rot13",
@@ -87,6 +86,20 @@ def test_a_form_that_cannot_be_read_is_refused(site: Site, form: str, known: boo
             path, response, text
         )
     assert "Traceback" not in site.log[before:]
+
+
+def test_a_form_in_latin_1_is_read_where_programs_send_it(site: Site) -> None:
+    """Pages are in UTF-8, and so are the forms that browsers send them."""
+    kind = f"{FORM}; charset=ISO-8859-1"
+    for path in PAGES:
+        response, text = ask(site, "POST", path, b"username=a", Content_Type=kind)
+        assert (response.status, "in UTF-8, and not in ISO-8859-1" in reason(path, response, text)) == (
+            400,
+            True,
+        )
+    form = f"grant_type=password&username={site.username}&password={site.password}".encode()
+    response, text = ask(site, "POST", LOGIN[0], form, Content_Type=kind)
+    assert (response.status, "access_token" in json.loads(text)) == (200, True)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "text/plain; charset=utf-8"])
