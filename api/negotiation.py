@@ -10,9 +10,12 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+_FORMATS = ("application/json", "application/xml", "text/xml")
+_KINDS = (*_FORMATS, "*/*", "application/*")
 
-class XmlUnlessJsonIsAsked(BaseContentNegotiation):
-    """XML, for that is what oVirt's clients expect when they say nothing; JSON for those who ask for it."""
+
+class XmlUnlessJson(BaseContentNegotiation):
+    """XML, for that is what oVirt's clients expect when they say nothing; JSON for those who ask for it or send it."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
         kinds = {parser.media_type: parser for parser in parsers}
@@ -31,20 +34,27 @@ class XmlUnlessJsonIsAsked(BaseContentNegotiation):
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether JSON is preferred to XML: by `?accept=`, else by the Accept header's weights, else by its order."""
-    accept = request.GET.get("accept") or request.META.get("HTTP_ACCEPT", "")
-    if "json" not in accept:
-        return False
-    best, answer = 0.0, False
-    for word in accept.split(","):
+    """Whether the answer is JSON, not XML.
+
+    `?accept=` decides, else the Accept header's weights, else its order. If they name neither format, the answer
+    is in that of the request's body.
+    """
+    accept: str = request.GET.get("accept") or request.META.get("HTTP_ACCEPT", "")
+    best, refused = (0.0, False, ""), False  # weight, whether it is a format and not a wild card, name
+    for word in accept.lower().split(","):
         kind, _, parameters = word.partition(";")
-        kind = kind.strip().lower()
-        if kind not in ("application/json", "application/xml", "text/xml", "*/*", "application/*"):
-            continue
-        weight = _weight(parameters)
-        if weight > best:
-            best, answer = weight, kind == "application/json"
-    return answer
+        kind, weight = kind.strip(), _weight(parameters)
+        refused = refused or (kind == "application/json" and weight == 0)
+        if kind in _KINDS and weight > 0 and (weight, kind in _FORMATS) > best[:2]:
+            best = weight, kind in _FORMATS, kind
+    if best[1]:
+        return best[2] == "application/json"
+    return _is_sent_as_json(request) and not refused
+
+
+def _is_sent_as_json(request: HttpRequest) -> bool:
+    """Whether there is a body in JSON, or in lines of it; what GET says of one means nothing."""
+    return request.method not in ("GET", "HEAD") and "json" in (request.content_type or "")
 
 
 def _weight(parameters: str) -> float:

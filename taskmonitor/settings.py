@@ -338,7 +338,7 @@ REST_FRAMEWORK = {
         "api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.XmlUnlessJsonIsAsked",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.XmlUnlessJson",
     "DEFAULT_RENDERER_CLASSES": ["api.xml.XMLRenderer", "api.json.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.xml.XMLParser", "api.json.JSONParser"],
     "EXCEPTION_HANDLER": "api.errors.fault",

@@ -229,7 +229,7 @@ def test_xml_has_many_names(plugin: Caller, kind: str) -> None:
     [
         ("application/xml", XML),
         ("application/json", JSON),
-        ("APPLICATION/JSON", XML),
+        ("APPLICATION/JSON", JSON),
         ("application/json, application/xml", JSON),
         ("application/xml, application/json", XML),
         ("application/xml;q=0.5, application/json", JSON),
