@@ -24,12 +24,13 @@ from api.ovirt.batch import NDJSON
 from api.urls import urlpatterns
 
 DESCRIPTION = """\
-Jobs and their steps, in XML and JSON: `Accept` chooses the answer's format, `Content-Type` says the request's.
-XML is what you get if you ask for neither.
+Jobs and their steps, in XML and JSON: `Content-Type` says the request's format, `Accept` chooses the answer's. If it
+names neither, the answer is in the format of the request's body, and XML if there is none.
 
 The shapes described here are those of the `design` dialect, which you get if you name no version. With the
 header `Version: 4` or `Version: 3`, or `/v4` or `/v3` behind `/api`, answers are those of oVirt's API of that
-version. Parameters of a query may be matrix parameters of the path as well: `/api/jobs;max=5`.
+version; at `/ovirt-engine/api`, where oVirt's clients look, those of version 4 if none is named. In JSON a member
+that is null is as good as absent. Parameters of a query may be matrix parameters of the path as well: `/api/jobs;max=5`.
 """
 
 
@@ -116,21 +117,21 @@ OPERATIONS: dict[type, dict[str, Operation]] = {
     views.Jobs: {
         "GET": Operation(
             "Jobs",
-            (MAX, AFTER, SEARCH, follow("steps", "owner"), FILTER, FILTER_HEADER, NEXT),
+            (MAX, AFTER, SEARCH, follow(*views.FOLLOWED), FILTER, FILTER_HEADER, NEXT),
         ),
         "POST": Operation("Job", (LOCATION,), body="NewJob", status=201),
     },
-    views.OneJob: {"GET": Operation("Job", (follow("steps", "owner"),))},
+    views.OneJob: {"GET": Operation("Job", (follow(*views.FOLLOWED),))},
     views.EndJob: {"POST": Operation("Action", body="EndJob")},
     views.ClearJob: {"POST": Operation("Action", body="Empty", body_required=False)},
     views.Heartbeat: {"POST": Operation("Action", body="Empty", body_required=False)},
     views.Progress: {"POST": Operation("Action", body="Progress")},
     batch.Batch: {"POST": Operation("Result", body="Report", answer_types=(NDJSON,))},
     views.Steps: {
-        "GET": Operation("Steps", (MAX, follow("job", "parent_step"))),
+        "GET": Operation("Steps", (MAX, follow(*views.FOLLOWED_OF_STEPS))),
         "POST": Operation("Step", (LOCATION,), body="NewStep", status=201),
     },
-    views.OneStep: {"GET": Operation("Step", (follow("job", "parent_step"),))},
+    views.OneStep: {"GET": Operation("Step", (follow(*views.FOLLOWED_OF_STEPS),))},
     views.EndStep: {"POST": Operation("Action", body="EndStep")},
     views.Statistics: {"GET": Operation("Statistics")},
     commands.Commands: {
@@ -255,7 +256,7 @@ def document() -> bytes:
 def _document() -> bytes:
     made = SchemaGenerator(patterns=urlpatterns).get_schema(public=True)  # type: ignore[no-untyped-call]
     made["info"]["description"] = DESCRIPTION
-    made["servers"] = [{"url": "/"}, {"url": "/ovirt-engine", "description": "Where oVirt's clients look."}]
+    made["servers"] = [{"url": "/"}]
     made["components"] = {
         "schemas": SHAPES,
         "responses": {f"Fault{status}": fault(words) for status, words in FAULTS.items()},

@@ -160,7 +160,7 @@ STATEMENTS = {
         "S127": "All polled commands work on this store",
     },
     "Decisions where the design is silent or contradicts itself": {
-        "D1": "Three dialects; requests are read leniently in all of them",
+        "D1": "Three dialects, the design's at /api and v4 where an engine is; requests are read leniently in all of them",
         "D2": "An end takes status or succeeded, which must not contradict; FINISHED without either",
         "D3": "Jobs and jobs are one address; hrefs are lower case",
         "D4": "A parent is named in either way, which must not contradict",

@@ -160,6 +160,7 @@ SCHEMAS: dict[str, Schema] = {
             "external": TRUTH,
             "reason": TEXT,
             "progress": ref("Progress"),
+            "statistics": said("Only if it is followed; always empty.", ref("Statistics")),
             "actions": ref("Actions"),
         },
         needs="href id description type number status start_time external",
@@ -418,6 +419,8 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Users": thing("users", {"user": several(ref("User"))}, needs="user"),
     "Statistics": thing(
-        "statistics", {"href": HREF, "statistic": several(thing("statistic", {}))}, needs="href statistic"
+        "statistics",
+        {"href": said("Only at an address of its own.", HREF), "statistic": several(thing("statistic", {}))},
+        needs="statistic",
     ),
 }

@@ -26,6 +26,9 @@ from taskmonitor.services.login import PROFILE
 
 PAGE = 500  # jobs or steps that are read at once, and that a page with a link has at most
 
+FOLLOWED = ("steps", "steps.statistics", "owner")  # links of jobs that can be spelled out in place
+FOLLOWED_OF_STEPS = ("job", "parent_step", "statistics")
+
 
 class OvirtView(ApiView):
     """A view that spells jobs and steps in the dialect of the request."""
@@ -77,9 +80,16 @@ class OvirtView(ApiView):
                 self._text("owner", self.user(job.owner) if job.owner else None) for job in jobs
             ]
         if "steps" in follows:
-            write, steps = writer(wire, STEP).write, tree.steps(jobs)
-            beneath["steps"] = [several(wire, "steps", "step", write(steps[job.pk])) for job in jobs]
+            steps = tree.steps(jobs)
+            beneath["steps"] = [self._steps(steps[job.pk], follows) for job in jobs]
         return writer(wire, JOB, tuple(beneath)).write(jobs, *beneath.values())
+
+    def _steps(self, steps: Sequence[AnyStep], follows: set[str]) -> str:
+        """The text of a job's steps, with their statistics if these are followed: external steps have none."""
+        none = several(self.wire, "statistics", "statistic", [])
+        written = {"statistics": [none] * len(steps)} if "steps.statistics" in follows else {}
+        texts = writer(self.wire, STEP, tuple(written)).write(steps, *written.values())
+        return several(self.wire, "steps", "step", texts)
 
     def _text(self, name: str, members: Members | None) -> str | None:
         return one(self.wire, name, members) if members else None
@@ -93,6 +103,9 @@ class OvirtView(ApiView):
             }
             for step, one in zip(steps, spelled, strict=True):
                 one["parent_step"] = parents.get(step.parent_step_id, one["parent_step"])
+        if "statistics" in follows:
+            for one in spelled:
+                one["statistics"] = {"statistic": []}
         if "job" in follows:
             name, whole = "job" if self.as_engine else "parent_job", self.job(job)
             for one in spelled:
@@ -104,7 +117,7 @@ class OvirtView(ApiView):
         asked = {name.strip().lower() for name in (self.parameter("follow") or "").split(",") if name.strip()}
         if unknown := asked - set(known):
             raise Invalid("follow", f"there is no link {sorted(unknown)[0]}; there are {', '.join(known)}.")
-        return asked
+        return asked | {name.partition(".")[0] for name in asked}
 
     def done(self, given: Any, **members: Any) -> Response:
         """What an action answers: what was asked, and that it is complete (oVirt: `<action>`)."""
@@ -115,7 +128,8 @@ class OvirtView(ApiView):
     def complete(self) -> str | Members:
         return {"state": "complete"} if self.wire.dialect == "v3" else "complete"
 
-    def job_done(self, given: Any, job: Job) -> Response:
+    def job_done(self, given: Any, job: Job, **members: Any) -> Response:
+        """What an action on a job answers; of `members` the design needs none, for it shows the whole job."""
         if not self.as_engine:
             return self.done(given, job=self.job(job))
         href = job_href(self.wire.base, job.pk)
@@ -124,7 +138,7 @@ class OvirtView(ApiView):
             "actions": actions(href, "clear", "end"),
             "link": [link(href, "steps")],
         }
-        return self.done(given, job=known)
+        return self.done(given, **members, job=known)
 
 
 class Jobs(OvirtView):
@@ -136,7 +150,7 @@ class Jobs(OvirtView):
         limit, after = self.whole("max"), self.parameter("after")
         if after is not None:  # it ends with a link, so it is read before it is written
             limit = PAGE if limit is None else min(limit, PAGE)
-        follows = self.follows("steps", "owner")
+        follows = self.follows(*FOLLOWED)
         seen = selected.visible(self.actor, own_only=self.flag("filter"))
         offset = 0 if after else query.offset(limit or 0)
         if limit is None or limit > PAGE:
@@ -183,7 +197,7 @@ class OneJob(OvirtView):
 
     def get(self, request: Request, job_id: UUID) -> HttpResponse:
         """Read a job."""
-        follows = self.follows("steps", "owner")
+        follows = self.follows(*FOLLOWED)
         return self.written(self.jobs([selected.job(job_id, self.actor)], follows)[0])
 
 
@@ -194,7 +208,8 @@ class EndJob(OvirtView):
     def post(self, request: Request, job_id: UUID) -> Response:
         """End a job, and what is open beneath it."""
         given = members(request.data, "action")
-        return self.job_done(given, jobs.end_job(job_id=job_id, **end_fields(given), **self.by))
+        job = jobs.end_job(job_id=job_id, **end_fields(given), **self.by)
+        return self.job_done(given, job, outcome=job.status)
 
 
 class ClearJob(OvirtView):
@@ -237,7 +252,7 @@ class Steps(OvirtView):
 
     def get(self, request: Request, job_id: UUID) -> HttpResponse | StreamingHttpResponse:
         """List the steps of a job."""
-        follows, limit = self.follows("job", "parent_step"), self.whole("max")
+        follows, limit = self.follows(*FOLLOWED_OF_STEPS), self.whole("max")
         job = selected.job(job_id, self.actor)
         if follows:
             found = tree.steps([job])[job.pk][:limit]
@@ -260,7 +275,7 @@ class OneStep(OvirtView):
 
     def get(self, request: Request, job_id: UUID, step_id: UUID) -> Response:
         """Read a step."""
-        follows, step = self.follows("job", "parent_step"), selected.step(job_id, step_id, self.actor)
+        follows, step = self.follows(*FOLLOWED_OF_STEPS), selected.step(job_id, step_id, self.actor)
         parent = step.parent_step if "parent_step" in follows else None
         family = [parent, step] if parent else [step]
         return Response(Document("step", self.steps(family, step.job, follows)[-1]))
@@ -279,7 +294,9 @@ class EndStep(OvirtView):
                 "stepType", f"the step is {known}, not {kind}; leave it out or send the step's own."
             )
         step = steps.end_step(job_id=job_id, step_id=step_id, **how, fails_job=self.as_engine, **self.by)
-        return self.done(given) if self.as_engine else self.done(given, step=self.step(step))
+        if self.as_engine:
+            return self.done(given, outcome=step.status)
+        return self.done(given, step=self.step(step))
 
 
 class Statistics(OvirtView):

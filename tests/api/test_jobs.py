@@ -1,14 +1,16 @@
 """GET jobs and GET jobs/<id>."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 
 from taskmonitor.models import Job, Role
 from taskmonitor.services import jobs
-from tests.api.caller import Caller, fault, read
+from tests.api.caller import JSON, Caller, body, fault, read
 from tests.factories import NOW, make_actor, make_job, make_step
 
 
@@ -229,8 +231,30 @@ def test_steps_and_owner_are_spelled_out_where_they_are_followed(
         listed = read(caller.get("jobs?follow=steps", Version=version))["job"]
         assert len((listed[0] if isinstance(listed, list) else listed)["steps"]["step"]) == 2
     assert fault(caller.get("jobs?follow=vms")) == (
-        400, "Invalid value", "follow: there is no link vms; there are steps, owner.",
+        400, "Invalid value", "follow: there is no link vms; there are steps, steps.statistics, owner.",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("base", ["/api", "/ovirt-engine/api", "/api/v3"])
+def test_statistics_of_steps_are_empty_where_they_are_followed(owner: User, base: str) -> None:
+    job = make_job()
+    step = make_step(job)
+    xml, as_json = Caller(owner, base=base), Caller(owner, JSON, base)
+    for path in (f"jobs/{job.pk}?follow=steps.statistics", "jobs?max=5&follow=steps.statistics,owner"):
+        assert body(xml.get(path)).count(b"<statistics/>") == 1
+        told = json.loads(body(as_json.get(path)))
+        [one] = told.get("job", [told])
+        assert [(step["id"], step["statistics"]) for step in one["steps"]["step"]] == [
+            (str(step.pk), {"statistic": []})
+        ]
+    for path in (f"jobs/{job.pk}/steps", f"jobs/{job.pk}/steps/{step.pk}"):
+        followed = f"{path}?follow=statistics,job"
+        assert body(xml.get(followed)).count(b"<statistics/>") == 1
+        told = json.loads(body(as_json.get(followed)))
+        assert told.get("step", [told])[0]["statistics"] == {"statistic": []}
+        for plain in (f"{path}?follow=job", path):
+            assert b"<statistics/>" not in body(xml.get(plain))
+    assert fault(xml.get("jobs?follow=steps.owner"))[2].startswith("follow: there is no link steps.owner")
 
 
 def test_unknown_parameters_are_ignored(either: Caller, three: list[Job]) -> None:

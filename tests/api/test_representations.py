@@ -389,13 +389,58 @@ def test_the_dialect_comes_from_the_address_else_from_the_header(
     for name, told in by_address.items():
         assert told.replace(f"/api{name}/", "/api/") == by_header[name]
     assert text_of(Caller(owner, format_, "/api/v3"), path, Version="4") == by_address["/v3"]
+    for prefix, version in (("", "4"), ("/v4", "4"), ("/v3", "3")):  # where an engine is, its version today
+        engine = Caller(owner, format_, f"/ovirt-engine/api{prefix}")
+        told = text_of(engine, path).replace(f"{engine.base}/", "/api/")
+        assert told == by_header[f"/v{version}"]
+        assert text_of(engine, path, Version=version) == text_of(engine, path)
+    explicit = text_of(Caller(owner, format_, "/ovirt-engine/api"), path, Version="3")
+    assert explicit.replace("/ovirt-engine/", "/") == by_header["/v3"]
 
 
-@pytest.mark.parametrize(("dialect", "first"), [("design", "reason"), ("v3", "reason"), ("v4", "detail")])
-def test_a_fault_has_the_order_of_its_schema(owner: User, dialect: str, first: str) -> None:
+@pytest.mark.mission("D9", "D11")
+def test_where_an_engine_is_its_rules_hold(owner: User, running: Job) -> None:
+    """The status of a new step is ignored, and a failed step fails its job, with no word about a version."""
+    engine = Caller(owner, JSON, "/ovirt-engine/api")
+    step = {"description": "Copy", "type": "unknown", "status": "FINISHED"}
+    told = json.loads(engine.post(f"jobs/{running.pk}/steps", "step", step).content)
+    assert (told["status"], told["type"]) == ("started", "unknown")
+    ended = json.loads(engine.post(f"{told['href']}/end", "action", {"succeeded": "false"}).content)
+    assert ended == {"succeeded": "false", "outcome": "FAILED", "status": "complete"}
+    assert json.loads(text_of(engine, f"jobs/{running.pk}"))["status"] == "failed"
+
+
+@pytest.mark.mission("D9", "D11")
+@pytest.mark.parametrize(
+    ("base", "statuses"), [("/api", ["FINISHED", "STARTED"]), ("/ovirt-engine/api", ["started", "failed"])]
+)
+def test_the_lines_of_a_batch_go_by_the_same_rules(owner: User, base: str, statuses: list[str]) -> None:
+    job = make_job()
+    step = make_step(job)
+    lines = [
+        {"op": "end_step", "step": "nobody"},
+        {"op": "add_step", "description": "Copy", "type": "EXECUTING", "status": "FINISHED"},
+        {"op": "end_step", "step": str(step.pk), "succeeded": False},
+    ]
+    caller = Caller(owner, JSON, base)
+    sent = "\n".join(map(json.dumps, lines))
+    answer = caller.send("POST", f"jobs/{job.pk}/batch", sent, Content_Type="application/x-ndjson")
+    told = [json.loads(line) for line in answer.content.splitlines()]
+    assert [(one["line"], one["status"]) for one in told] == [(1, 400), (2, 201), (3, 200)]
+    now = json.loads(text_of(caller, f"jobs/{job.pk}"))["status"]
+    assert [told[1]["step"]["status"], now] == statuses
+    assert list(told[0]["fault"]) == (["reason", "detail"] if base == "/api" else ["detail", "reason"])
+    assert told[2]["step"] == json.loads(text_of(caller, told[2]["step"]["href"]))
+
+
+@pytest.mark.parametrize(
+    ("base", "first"),
+    [("/api", "reason"), ("/api/v3", "reason"), ("/api/v4", "detail"), ("/ovirt-engine/api", "detail")],
+)
+def test_a_fault_has_the_order_of_its_schema(owner: User, base: str, first: str) -> None:
     for format_ in (XML, JSON):
         for path in ("jobs/7", "jobs?max=x", "nowhere"):
-            told = Caller(owner, format_, BASES[dialect]).get(path).content.decode()
+            told = Caller(owner, format_, base).get(path).content.decode()
             assert told.index(first) < told.index({"reason": "detail", "detail": "reason"}[first])
 
 
@@ -411,6 +456,7 @@ def test_an_action_answers_with_an_action(owner: User, running: Job, version: st
             f"""
 <action>
   <force>true</force>
+  <outcome>FINISHED</outcome>
   <job href="{{j}}" id="{{J}}">
     <actions><link href="{{j}}/clear" rel="clear"/><link href="{{j}}/end" rel="end"/></actions>
     <link href="{{j}}/steps" rel="steps"/>
