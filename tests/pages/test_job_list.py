@@ -129,7 +129,7 @@ def test_four_ways_to_be_empty(site: Site, viewer: Client, stranger: Client, log
     assert 'href="?status=FAILED" aria-label="Drop text: zzz"' in html(viewer, text="zzz", status="FAILED")
     none = html(stranger)
     assert 'data-empty="none"' in none
-    assert "curl http://testserver/api/jobs" in none
+    assert "curl --fail-with-body http://testserver/api/jobs" in none
     assert 'href="/tokens/"' in none
     assert "Task viewer" in none
     nothing = html(login(make_user("nobody")))

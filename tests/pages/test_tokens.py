@@ -27,8 +27,9 @@ def test_a_secret_is_shown_once_and_kept_nowhere(site: Site, owner: Client) -> N
     assert (token.user, token.name, token.scope) == (site.owner, "nightly", "read inject")
     assert token.expires is not None
     assert timedelta(days=89) < token.expires - timezone.now() < timedelta(days=91)
-    assert f'curl http://testserver/api/jobs -H "Authorization: Bearer {found[1]}"' in page.replace(
-        "&quot;", '"'
+    assert (
+        f'curl --fail-with-body http://testserver/api/jobs -H "Authorization: Bearer {found[1]}"'
+        in page.replace("&quot;", '"')
     )
     again = owner.get("/tokens/").content.decode()
     assert found[1] not in again
