@@ -23,7 +23,7 @@ def named(content_type: str | None) -> str | None:
         return None
     try:
         found = codecs.lookup(given).name
-    except LookupError:
+    except (LookupError, ValueError):
         found = ""
     if found not in OF_BODIES:
         raise ParseError(

@@ -53,7 +53,7 @@ def present(value: Any, schema: Mapping[str, Any]) -> Any:
     definitions = schema.get("$defs", {})
 
     def followed(shape: Mapping[str, Any]) -> Mapping[str, Any]:
-        return followed(definitions[shape["$ref"].rpartition("/")[2]]) if "$ref" in shape else shape
+        return followed(definitions.get(shape["$ref"].rpartition("/")[2], {})) if "$ref" in shape else shape
 
     def may_be_null(shape: Mapping[str, Any]) -> bool:
         shape = followed(shape)

@@ -17,7 +17,7 @@ from api.charset import in_utf8, named
 from api.wire import ATTRIBUTES, DEEPEST, MOST, Body, Document, instant
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'  # to the byte: SDK v3 compares it
-ESCAPE = "In a text write &amp; for & and &lt; for <, or put it into <![CDATA[ and ]]>."
+ESCAPE = "In XML text write &amp; for & and &lt; for <, or put it into <![CDATA[ and ]]>."
 _MOST_ATTRIBUTES = 20
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\t": "&#9;", "\n": "&#10;"}
 _UNWRITABLE = "\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"

@@ -1,12 +1,15 @@
 """null in JSON is as good as absent, as programs send it that write every member of their objects."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from django.contrib.auth.models import User
+from pydantic import BaseModel, JsonValue
 
 import tests.coordinator.commands  # noqa: F401 - registers them
+from api.values import present
+from coordinator.capabilities import schema
 from coordinator.models import CommandEntity
 from taskmonitor.models import Job, Role, Step
 from tests.api.caller import JSON, Caller, body, fault
@@ -107,6 +110,37 @@ def test_in_the_lines_of_a_batch_as_well(program: Caller) -> None:
     job.refresh_from_db()
     step.refresh_from_db()
     assert (job.progress_current, job.steps_total, step.status) == (3, 2, "FINISHED")
+
+
+class Size(BaseModel):
+    least: int = 1
+    most: int | None = 9
+
+
+class Shape(BaseModel):
+    size: Size | None = Size()
+    sizes: list[Size] = []
+    named: dict[str, Size] = {}
+    kind: Literal["a", "b", None] = "a"
+    free: JsonValue = 1
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"size": None, "sizes": None, "named": None}, {"size": None}),
+        ({"size": {"least": None, "most": None}}, {"size": {"most": None}}),
+        (
+            {"sizes": [{"least": None}], "named": {"a": {"least": None}, "b": None}},
+            {"sizes": [{}], "named": {"a": {}}},
+        ),
+        ({"kind": None, "free": None, "other": None}, {"kind": None, "free": None, "other": None}),
+        ({"free": {"a": [None, {"b": None}]}}, {"free": {"a": [None, {"b": None}]}}),
+        (None, None),
+    ],
+)
+def test_null_is_a_value_where_the_schema_has_it(given: Any, left: Any) -> None:
+    assert present(given, schema(Shape)) == left
 
 
 def test_in_the_parameters_of_a_command_where_their_schema_has_no_null(db: None) -> None:

@@ -259,6 +259,11 @@ def test_steps_come_along_when_they_are_followed(jobs: Any) -> None:
     top = add_step(service)
     sub = add_step(service, parent=top)
     assert [step.id for step in service.get(follow="steps").steps] == [top.id, sub.id]
+    for followed in (
+        service.get(follow="steps.statistics").steps,
+        service.steps_service().list(follow="statistics"),
+    ):
+        assert [(step.id, list(step.statistics)) for step in followed] == [(top.id, []), (sub.id, [])]
     listed = jobs.list(follow="steps", max=1)[0]
     assert [(step.id, step.number) for step in listed.steps] == [(top.id, 0), (sub.id, 0)]
     assert [step.description for step in service.get(follow="steps").steps] == ["Copy disk"] * 2
