@@ -6,8 +6,12 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from taskmonitor.lifecycle import Lifecycle
+from taskmonitor.lifecycle import Status
 from taskmonitor.logs import known
+from taskmonitor.models import Job
+from taskmonitor.models.job import Work
+from taskmonitor.pages.amounts import amount
+from taskmonitor.pages.bidi import isolated, matched
 from taskmonitor.selectors.state import State
 from taskmonitor.version import VERSION
 
@@ -55,8 +59,16 @@ def moment(value: datetime | None, now: datetime) -> SafeString:
 
 
 @register.simple_tag
-def took(work: Lifecycle, now: datetime) -> SafeString:
-    """How long the work took; or has taken so far, which the page then keeps counting."""
+def took(work: Work, job: Job, now: datetime) -> SafeString:
+    """How long the job or a step of it took, or has taken so far, which the page then keeps counting.
+
+    Of a silent job nobody knows more than that it lasted until its last sign.
+    """
+    if work.end_time is None and job.status == Status.UNKNOWN:
+        return format_html(
+            '<span title="until the last sign of life; what came after is not known">{}+</span>',
+            duration(job.last_sign - work.start_time),
+        )
     return lasted(work.start_time, work.end_time, now)
 
 
@@ -66,6 +78,21 @@ def lasted(start: datetime, end: datetime | None, now: datetime) -> SafeString:
     if end:
         return format_html("<span>{}</span>", duration(end - start))
     return format_html('<span data-since="{}">{}</span>', start.isoformat(), duration(now - start))
+
+
+@register.filter
+def bdi(text: object) -> SafeString:
+    """A text of users, beside which our own words stay in their order."""
+    return format_html("<bdi>{}</bdi>", matched(text)) if text else SafeString("")
+
+
+@register.filter
+def isolate(text: object) -> str:
+    """As `bdi`, in an attribute or a title."""
+    return isolated(text) if text else ""
+
+
+register.filter(amount)
 
 
 @register.filter
