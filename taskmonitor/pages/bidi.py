@@ -23,5 +23,6 @@ def matched(text: object) -> str:
 
 
 def isolated(text: object) -> str:
-    """The text for a place that is no HTML."""
-    return f"{FIRST_STRONG}{matched(text)}{POP}"
+    """The text for a place that is no HTML; ASCII runs from left to right by itself."""
+    written = str(text)
+    return written if written.isascii() else f"{FIRST_STRONG}{matched(written)}{POP}"

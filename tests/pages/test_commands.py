@@ -89,7 +89,7 @@ def test_the_list_is_filtered(viewer: Client, worker: Worker, query: str, shown:
     worker.submit(LogIn, pin="unseen")
     job = CommandEntity.objects.get(pk=polled.command_id).job_id
     page = html(viewer, f"/commands/?{query.format(polled=polled.command_id, job=job)}")
-    assert set(re.findall(r'class="name" href="[^"]*" title="[^"]*">(\w+)<', page)) == shown
+    assert set(re.findall(r'class="name" href="[^"]*" title="[^"]*"><bdi>(\w+)<', page)) == shown
 
 
 @pytest.mark.parametrize("query", ["show=x", "job=x", "after=x", "text=%00", "text=" + "x" * 3000])
@@ -170,8 +170,8 @@ def test_traces_are_for_those_who_may_see_them(
     assert "an administrator can give you that role" in html(viewer, address)
     page = html(tracer, address)
     assert re.search(r'<details id="trace"><summary id="trace-summary">', page)
-    assert re.search(r'<span class="own">    raise RuntimeError', page)
-    assert re.search(r'<span class="quiet">  File &quot;[^<]*execution.py', page)
+    assert re.search(r'<span class="own"><bdi>    raise RuntimeError', page)
+    assert re.search(r'<span class="quiet"><bdi>  File &quot;[^<]*execution.py', page)
 
 
 def test_commands_are_in_the_menu_of_those_who_see_them(

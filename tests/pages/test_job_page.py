@@ -74,7 +74,7 @@ def test_the_history_says_what_happened_and_who_did_it(site: Site, owner: Client
     assert "3 times" in page
     assert page.count("reported progress") == 1
     assert page.index("disk full") < page.index("3 times") < page.index("added")
-    assert '<td class="h-who">plugin</td>' in page
+    assert '<td class="h-who"><bdi>plugin</bdi></td>' in page
 
 
 def test_a_long_history_comes_in_parts_and_none_is_missing(owner: Client, site: Site) -> None:

@@ -51,9 +51,7 @@ def test_the_shown_state_of_a_step(status: str, beneath: Counts | None, shown: s
         ("FAILED", None, "Failed"),
     ],
 )
-def test_an_open_step_of_a_silent_job_is_as_unknown_as_it(
-    status: str, limit: int | None, shown: str
-) -> None:
+def test_an_open_step_of_a_silent_job_is_as_unknown_as_it(status: str, limit: int | None, shown: str) -> None:
     assert state.of_step(Step(status=status, job=Job(status="UNKNOWN", heartbeat_limit=limit))).name == shown
 
 

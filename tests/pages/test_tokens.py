@@ -56,7 +56,7 @@ def test_a_secret_opens_the_api_until_it_is_revoked(site: Site, owner: Client) -
         ({"scope": []}, "scope: choose among read, inject, control"),
         ({"scope": ["everything"]}, "scope: choose among"),
         ({"life": "100000"}, "life: choose one of the list"),
-        ({"name": "taken"}, "you have a token named taken already"),
+        ({"name": "taken"}, "you have a token of this name already"),
     ],
 )
 def test_a_wrong_form_says_why_and_is_kept(fields: dict[str, object], problem: str, owner: Client) -> None:
