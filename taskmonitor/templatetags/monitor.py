@@ -1,6 +1,7 @@
 """How instants, lengths of time and states are written."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils.html import format_html
@@ -12,6 +13,7 @@ from taskmonitor.models import Job
 from taskmonitor.models.job import Work
 from taskmonitor.pages.amounts import amount
 from taskmonitor.pages.bidi import isolated, matched
+from taskmonitor.pages.refusals import way_back
 from taskmonitor.selectors.state import State
 from taskmonitor.version import VERSION
 
@@ -28,6 +30,12 @@ def version() -> str:
 def request_id() -> str:
     """Under which the log has this request."""
     return str(known().get("request_id", ""))
+
+
+@register.simple_tag(takes_context=True)
+def back(context: Any) -> str:
+    """The page that led here, if it was one of ours."""
+    return way_back(context["request"]) if "request" in context else ""
 
 
 @register.simple_tag

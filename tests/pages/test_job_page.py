@@ -100,6 +100,16 @@ def test_an_ended_job_can_be_cleared_by_its_owner(site: Site, owner: Client) -> 
     page = html(owner, address)
     assert "it has left the lists" in page
     assert "Clear</button>" not in page
+    assert "Undo</button>" in page  # beside what has been said of it
+    assert "Undo</button>" not in html(owner, address)
+    assert "Bring back</button>" in html(owner, address)
+    assert owner.post(address + "bring-back/").headers["Location"] == address
+    assert Job.objects.get().cleared_at is None
+    page = html(owner, address)
+    assert "It is back in the lists" in page
+    assert "brought back to the lists" in page  # in the history
+    assert "Clear</button>" in page
+    assert str(site.job.pk) in html(owner, "/jobs/")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +126,7 @@ def test_who_may_clear_the_job_of_another(
 ) -> None:
     jobs.end_job(job_id=site.job.pk, status="FINISHED", actor=make_actor(), now=NOW)
     client = login(make_user("other", *roles))
+    assert client.post(f"/jobs/{site.job.pk}/bring-back/").status_code == answer
     assert client.post(f"/jobs/{site.job.pk}/clear/").status_code == answer
     assert (Job.objects.get().cleared_at is not None) == cleared
     if Role.VIEWER in roles:
