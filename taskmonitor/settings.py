@@ -312,6 +312,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i:s"  # in the admin, as on the pages
 
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_URL = static_address(STATICFILES_DIRS)
