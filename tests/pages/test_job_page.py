@@ -1,11 +1,13 @@
+import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from taskmonitor.models import Event, Job, Role
+from taskmonitor.models import Event, Job, Role, Step
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.jobs import EntityName
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
@@ -154,3 +156,21 @@ def test_the_queries_of_a_job_do_not_grow(
             make_step(site.job, parent_step_id=site.step.pk)
         with django_assert_num_queries(queries):
             viewer.get(address)
+
+
+def test_nothing_of_a_silent_job_runs(site: Site, owner: Client) -> None:
+    Job.objects.update(status="UNKNOWN", last_sign=NOW + timedelta(minutes=3))
+    for address in ("/jobs/", f"/jobs/{site.job.pk}/", f"/jobs/{site.job.pk}/steps/{site.step.pk}/"):
+        page = html(owner, address).partition("<main")[2]
+        page = re.sub(r"<fieldset.*?</fieldset>", "", page, flags=re.DOTALL)  # the filters
+        assert 'class="state is-running"' not in page, address
+        assert "data-since" not in page, address
+        assert ">3 m 00 s+</span>" in page, address
+
+
+def test_progress_keeps_its_numbers(site: Site, owner: Client) -> None:
+    gib = {"progress_current": 3, "progress_end": 10, "progress_text": "GiB"}
+    Job.objects.update(**gib)
+    Step.objects.update(**gib)
+    for address in ("/jobs/", f"/jobs/{site.job.pk}/", f"/jobs/{site.job.pk}/steps/{site.below.pk}/"):
+        assert "3 of 10 <bdi>GiB</bdi> (30 %)</span>" in html(owner, address), address
