@@ -24,6 +24,11 @@ from taskmonitor.services.jobs import lose_job
 lose_job(job_id=UUID("{}"), reason="No sign of life for 60 seconds.", now=timezone.now() + timedelta(minutes=2))
 """
 
+SHOWN = """
+from django.template.loader import render_to_string
+print(render_to_string("{}", {{"before": "/tokens/", "words": "Nothing was done. This command is failed by now."}}))
+"""
+
 
 def _nothing(page: Page) -> None:
     pass
@@ -107,6 +112,10 @@ def prepare(site: Site) -> list[Stop]:
         Stop("not-allowed", f"/commands/{waiting}/fail/", "viewer"),
         Stop("only-posted", f"/jobs/{clone}/clear/"),
         Stop("refused", "/jobs/?search=%FF"),
+        *(
+            Stop(f"error-{n}", "/login/", "", _shown(site, f"{n}.html"))
+            for n in ("400", "403_csrf", "409", "500", "503")
+        ),
         Stop("admin", "/admin/"),
         Stop("admin-users", "/admin/auth/user/"),
         Stop("admin-user-add", "/admin/auth/user/add/"),
@@ -187,6 +196,17 @@ def _ask(button: str) -> Callable[[Page], None]:
         page.get_by_role("dialog").wait_for()
 
     return ask
+
+
+def _shown(site: Site, template: str) -> Callable[[Page], None]:
+    """What the server says when it cannot do better, which no address can be made to say."""
+    html = site.manage("shell", "-v0", "-c", SHOWN.format(template))
+
+    def show(page: Page) -> None:
+        page.route("**/shown/", lambda route: route.fulfill(body=html, content_type="text/html"))
+        page.goto("/shown/")
+
+    return show
 
 
 def _make_token(page: Page) -> None:

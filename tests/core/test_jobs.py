@@ -184,7 +184,6 @@ def test_clearing_takes_ended_work_out_of_the_lists_and_keeps_it_by_id() -> None
     assert Job.objects.get(pk=job.pk).version == first.version == 3
 
 
-@pytest.mark.mission("S65")
 def test_a_job_that_was_cleared_is_brought_back_and_stays() -> None:
     actor, job = make_actor(), make_job(auto_cleared=True)
     jobs.end_job(job_id=job.pk, status="FINISHED", actor=actor, now=NOW)
@@ -198,6 +197,7 @@ def test_a_job_that_was_cleared_is_brought_back_and_stays() -> None:
     assert Event.objects.filter(verb="returned").count() == 1
 
 
+@pytest.mark.mission("S65")
 def test_clearing_running_work_waits_for_its_end() -> None:
     job, actor = make_job(), make_actor()
     for _ in range(2):

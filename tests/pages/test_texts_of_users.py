@@ -101,7 +101,7 @@ def nasty(site: Site) -> Site:
         actor=make_actor(site.owner),
         now=timezone.now(),
     )
-    AccessToken.objects.update(last_used_from=NASTY, last_used=timezone.now())
+    AccessToken.objects.update(last_used_from="192.0.2.7", last_used=timezone.now())
     return site
 
 
