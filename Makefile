@@ -3,6 +3,7 @@
 # make test   all that CI runs
 # make faults kill, stop and mislead it, again and again: FAULTS_ROUNDS, FAULTS_SEED (docs/reliability.md)
 # make bench  measure
+# make shots screenshots of every page into SHOTS (var/shots)
 # make lock   take newer versions of what it is built on
 
 PYTHON := $(shell for python in python3.11 python3; do \
@@ -10,7 +11,7 @@ PYTHON := $(shell for python in python3.11 python3; do \
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 NPM := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: run demo test faults bench lock
+.PHONY: run demo test faults bench shots lock
 
 run: .venv/run node_modules/run
 	@exec .venv/bin/python manage.py up
@@ -26,6 +27,9 @@ faults: .venv/test
 
 bench: .venv/test
 	@exec .venv/bin/python -m bench
+
+shots: .venv/test node_modules/test
+	@exec .venv/bin/python -m tests.browser.screenshots $${SHOTS:-var/shots}
 
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header

@@ -1,6 +1,7 @@
 // What the pages do beyond links and forms. Each part stands alone; all of it is optional.
 
 import { startClock } from "./clock.js";
+import { startConfirm } from "./confirm.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startTree } from "./tree.js";
@@ -43,6 +44,7 @@ startTheme();
 startFilters();
 startMenus();
 startDetails();
+startConfirm();
 startTree();
 startKeys();
 startClock();

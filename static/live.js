@@ -178,12 +178,16 @@ function trim() {
 function changed({ job, step, parent, version, verb }) {
   if (page.page !== "list" && job !== page.job) return;
   if (step) stepChanged(job, step, parent || "", version, verb);
+  else if (verb === "moved") openSteps(job).forEach((row) => wantStep(row.dataset.step, version));
   if (page.page === "list") {
     const filtered = list().dataset.query !== "";
     if (byId(`job-${job}`)) wantJob(job, version);
     else if (!step && "live" in list().dataset && (verb === "added" || filtered)) wantJob(job, version);
-  } else if (page.page === "job" || step === page.step || parent === page.step) wantPage();
+  } else if (page.page === "job" || !step || step === page.step || parent === page.step) wantPage();
 }
+
+// The steps on screen that look otherwise while their job is silent.
+const openSteps = (job) => document.querySelectorAll(`tr.step[data-job="${job}"]:is(.is-running, .is-lost, .is-unknown)`);
 
 function stepChanged(job, step, parent, version, verb) {
   if (byId(`step-${step}`)) wantStep(step, version);

@@ -11,6 +11,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from taskmonitor.secret_key import kept_key, refuse_weak_key
+from taskmonitor.static_address import static_address
 from taskmonitor.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -82,6 +83,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "taskmonitor.serving.requests.RequestFacts",
+    "taskmonitor.pages.middleware.Compressed",
     "django.middleware.security.SecurityMiddleware",
     "api.middleware.ApiMiddleware",
     "taskmonitor.pages.middleware.Policy",
@@ -310,9 +312,11 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
+DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i:s"  # in the admin, as on the pages
 
-STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_URL = static_address(STATICFILES_DIRS)
+WHITENOISE_IMMUTABLE_FILE_TEST = "(?!)" if DEBUG else f"/{STATIC_URL}"  # never while they are worked on
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # they are for our own pages
 WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where they lie

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 
 from taskmonitor.logs import note
 from taskmonitor.models import Actor
+from taskmonitor.pages.bidi import isolated
 from taskmonitor.selectors import access
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def refused_above(model_admin: Any, request: HttpRequest, users: Iterable[User])
     """Whether some of the users may more than the visitor, which is then said on the page."""
     above = access.above(visitor(request), users)
     if above:
-        names = ", ".join(user.get_username() for user in above)
+        names = ", ".join(isolated(user.get_username()) for user in above)
         model_admin.message_user(
             request, f"Nothing was done: {names} may do what you may not.", messages.ERROR
         )

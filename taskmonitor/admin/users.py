@@ -188,9 +188,8 @@ class UserAccessAdmin(AuditedAdmin, Users):
         return None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if visitor(request).is_superuser:
-            return super().get_readonly_fields(request, obj)
-        return (*self.POWERS, "groups", "user_permissions")
+        told = (*super().get_readonly_fields(request, obj), "last_login", "date_joined")
+        return told if visitor(request).is_superuser else (*told, *self.POWERS, "groups", "user_permissions")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _is_below(request, obj)

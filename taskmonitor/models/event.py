@@ -17,6 +17,7 @@ class Verb(models.TextChoices):
     MOVED = "moved", "changed status"
     PROGRESSED = "progressed", "reported progress"
     CLEARED = "cleared", "cleared"
+    RETURNED = "returned", "brought back to the lists"
 
 
 class FeedHorizon(models.Model):

@@ -14,6 +14,7 @@ from django.utils import timezone
 from taskmonitor.errors import Invalid, TooManyAttempts
 from taskmonitor.models import AccessToken, Actor, Session
 from taskmonitor.pages.doors import page
+from taskmonitor.pages.refusals import words
 from taskmonitor.services import accounts
 from taskmonitor.serving.patience import postpone
 from taskmonitor.sessions import PASSWORD_FIRST
@@ -33,7 +34,9 @@ def account_end(request: HttpRequest, actor: Actor) -> HttpResponse:
             user=_user(request), password=given.get("current", ""), address=_address(request), now=now
         )
     except (Invalid, TooManyAttempts) as problem:
-        return _refused(_show(request, actor, str(problem)), problem)
+        return _refused(_show(request, actor, words(problem)), problem)
+    if not (given.getlist("session") or given.getlist("token")):
+        return _refused(_show(request, actor, "Nothing was done: tick what is to end."), None)
     number = accounts.end_own_logins(
         actor=actor, sessions=given.getlist("session"), tokens=given.getlist("token"), now=now
     )
@@ -48,7 +51,7 @@ def account_password(request: HttpRequest, actor: Actor) -> HttpResponse:
     user, given = _user(request), request.POST
     try:
         if given.get("new") != given.get("again"):
-            raise Invalid("again", "is not the new password.")
+            raise Invalid("again", "the new password was not typed the same twice.")
         accounts.change_password(
             user=user,
             current=given.get("current", ""),
@@ -58,7 +61,7 @@ def account_password(request: HttpRequest, actor: Actor) -> HttpResponse:
             now=timezone.now(),
         )
     except (Invalid, TooManyAttempts) as problem:
-        return _refused(_show_password(request, str(problem)), problem)
+        return _refused(_show_password(request, words(problem)), problem)
     update_session_auth_hash(request, user)  # this session goes on, under a new key
     was_first = request.session.pop(PASSWORD_FIRST, False)
     messages.success(request, "Your password is changed; all other logins have ended.")
@@ -98,7 +101,7 @@ def _show_password(request: HttpRequest, problem: str = "") -> HttpResponse:
     return render(request, "taskmonitor/account_password.html", context)
 
 
-def _refused(response: HttpResponse, problem: Invalid | TooManyAttempts) -> HttpResponse:
+def _refused(response: HttpResponse, problem: Exception | None) -> HttpResponse:
     """The page that says what was wrong, under the status that says the same."""
     response.status_code = 400
     if isinstance(problem, TooManyAttempts):

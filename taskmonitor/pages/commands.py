@@ -1,4 +1,4 @@
-"""The list of commands, the page of one with its fragment, and what operators do there."""
+"""The list of commands, and the page of one with its fragment."""
 
 import json
 import re
@@ -11,23 +11,22 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 
-from coordinator import models, operators, selectors
+from coordinator import models, selectors
 from coordinator.models import OVER, CommandEntity, CommandStatus
-from taskmonitor.errors import Conflict, Invalid
+from taskmonitor.errors import Invalid
 from taskmonitor.models import Actor, Right
 from taskmonitor.pages.doors import fragment, page
+from taskmonitor.pages.operate import MEMBERS, operations
 from taskmonitor.selectors.jobs import Cursor
 from taskmonitor.selectors.state import FAILED, FINISHED, RUNNING, UNKNOWN, State
 from taskmonitor.services.site import is_released
 
 SIZE = 50
-MEMBERS = 200  # commands of a hierarchy that are shown
 S = CommandStatus
 STATES = {
     S.NOT_STARTED: State("Not started", "open", "is-open"),
@@ -101,46 +100,15 @@ def command_rows(request: HttpRequest, actor: Actor) -> HttpResponse:
 def command_detail(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
     row = selectors.command(command_id, actor)
     facts = _facts(row, actor, timezone.now())
-    operations = _operations(row, facts["members"]) if actor.may(Right.CONTROL) else []
-    return render(request, "taskmonitor/command_detail.html", {**facts, "operations": operations})
+    members = [member.command for member in facts["members"]]
+    offered = operations(row, members) if actor.may(Right.CONTROL) else []
+    return render(request, "taskmonitor/command_detail.html", {**facts, "operations": offered})
 
 
 @fragment
 def command_facts(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
     facts = _facts(selectors.command(command_id, actor), actor, timezone.now())
     return render(request, "taskmonitor/_command_facts.html", facts)
-
-
-def command_poll(request: HttpRequest, command_id: UUID) -> HttpResponse:
-    return _operate(request, command_id, operators.poll_now, "A worker looks at it now.")
-
-
-def command_fail(request: HttpRequest, command_id: UUID) -> HttpResponse:
-    return _operate(request, command_id, operators.mark_failed, "Failed: its end method runs now.")
-
-
-def command_resume(request: HttpRequest, command_id: UUID) -> HttpResponse:
-    return _operate(request, command_id, operators.resume, "Resumed: it goes on now.")
-
-
-def command_remove(request: HttpRequest, command_id: UUID) -> HttpResponse:
-    return _operate(request, command_id, operators.remove_hierarchy, "Removed, with all of its hierarchy.")
-
-
-@page("POST")
-def _operate(
-    request: HttpRequest, actor: Actor, command_id: UUID, operation: Callable[..., object], done: str
-) -> HttpResponse:
-    reason = request.POST.get("reason", "")
-    try:
-        operation(command_id=command_id, reason=reason, actor=actor, now=timezone.now())
-    except (Conflict, Invalid) as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, done)
-        if operation is operators.remove_hierarchy:
-            return redirect("command_list")
-    return redirect("command_detail", command_id)
 
 
 def _listing(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -199,19 +167,6 @@ def _facts(row: CommandEntity, actor: Actor, now: datetime) -> dict[str, Any]:
 def _workers(now: datetime) -> dict[str, Callable[[], bool]]:
     """Why commands may not get on; asked by templates that say so."""
     return {"released": is_released, "stalled": partial(selectors.is_stalled, now)}
-
-
-def _operations(row: CommandEntity, members: list[Row]) -> list[tuple[str, str, str]]:
-    """What may be done to it: address, words, and why not, if it cannot be done now."""
-    over = all(member.command.status in OVER for member in members)
-    fails = S.FAILED in CommandEntity.TRANSITIONS.get(S(row.status or S.NOT_STARTED), ())
-    resumes = row.status in (S.UNKNOWN, S.FAILED_RESTARTED)
-    return [
-        ("command_poll", "Poll now", "" if row.due_at else "no worker will look at it again"),
-        ("command_fail", "Mark failed", "" if fails else "it has failed, or ended"),
-        ("command_resume", "Resume", "" if resumes else "it is neither unknown nor cut off"),
-        ("command_remove", "Remove hierarchy", "" if over else "some of its hierarchy still lives"),
-    ]
 
 
 def _text(value: Any) -> str:

@@ -6,13 +6,13 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from taskmonitor.errors import Invalid, NotAllowed, NotFound
 from taskmonitor.logs import note
 from taskmonitor.models import Actor, Right
+from taskmonitor.pages.refusals import REFUSALS, only_posted, refusal, way_back
 from taskmonitor.selectors import access
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ def page(*methods: str) -> Callable[[View[P]], Door[P]]:
     """A view of a whole page, given the actor; nobody in particular is sent to the login page first."""
 
     def wrap(view: View[P]) -> Door[P]:
-        return _door(view, methods or READING, lambda request: redirect_to_login(request.get_full_path()))
+        return _door(view, methods or READING, _to_login)
 
     return wrap
 
@@ -36,6 +36,13 @@ def fragment(view: View[P]) -> Door[P]:
     return _door(view, READING, lambda request: HttpResponse("Log in first.", status=401))
 
 
+def _to_login(request: HttpRequest) -> HttpResponse:
+    """And from there back to the page; what was posted without a login was not done, which is said there."""
+    if request.method in READING:
+        return redirect_to_login(request.get_full_path())
+    return redirect_to_login(way_back(request) or reverse("job_list"), f"{reverse('login')}?late=1")
+
+
 def _door(
     view: View[P], methods: tuple[str, ...], to_nobody: Callable[[HttpRequest], HttpResponse]
 ) -> Door[P]:
@@ -43,7 +50,7 @@ def _door(
     @wraps(view)
     def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.method not in methods:
-            return HttpResponseNotAllowed(methods)
+            return only_posted(request, methods)
         user = request.user
         if not isinstance(user, User):
             return to_nobody(request)
@@ -52,11 +59,7 @@ def _door(
         request.sees_commands = actor.may(Right.VIEW_ALL) or actor.may(Right.CONTROL)  # type: ignore[attr-defined]
         try:
             return view(request, actor, *args, **kwargs)
-        except NotFound as error:
-            raise Http404(str(error)) from None
-        except NotAllowed as error:
-            raise PermissionDenied(str(error)) from None
-        except Invalid as error:
-            return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+        except REFUSALS as error:
+            return refusal(request, error)
 
     return door

@@ -15,7 +15,7 @@ from taskmonitor.pages.doors import fragment, page
 from taskmonitor.pages.query import number
 from taskmonitor.pages.rows import step_level
 from taskmonitor.selectors import entities, history, jobs, state
-from taskmonitor.services.jobs import clear_job
+from taskmonitor.services.jobs import bring_back_job, clear_job
 
 ENTITIES_SHOWN = 50
 COMMANDS_SHOWN = 5
@@ -51,7 +51,16 @@ def job_history(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpRespons
 @page("POST")
 def job_clear(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse:
     job = clear_job(job_id=job_id, actor=actor, now=timezone.now())
-    messages.success(request, "Cleared: it has left the lists, and stays here until it is deleted.")
+    messages.success(
+        request, "Cleared: it has left the lists, and stays here until it is deleted.", "cleared"
+    )
+    return redirect("job_detail", job.pk)
+
+
+@page("POST")
+def job_bring_back(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse:
+    job = bring_back_job(job_id=job_id, actor=actor, now=timezone.now())
+    messages.success(request, "It is back in the lists, and stays there until somebody clears it.")
     return redirect("job_detail", job.pk)
 
 
@@ -62,7 +71,7 @@ def _facts(job: Job, actor: Actor) -> dict[str, Any]:
         "state": state.of_job(job),
         "entities": entities.of_job(job, limit=ENTITIES_SHOWN),
         "commands": commands.of_job(job.pk, actor, limit=COMMANDS_SHOWN),
-        "clearable": may_clear and job.ended and job.cleared_at is None,
+        "clearing": may_clear and job.ended and ("job_bring_back" if job.cleared_at else "job_clear"),
         "now": timezone.now(),
     }
 

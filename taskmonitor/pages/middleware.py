@@ -4,6 +4,7 @@ Such a request has no session, form, message or page; to find that out in each o
 all the statements of a write.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,11 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
 from django.utils import timezone
 from django_htmx.middleware import HtmxMiddleware
@@ -56,6 +58,25 @@ class Sessions(_ForBrowsers, SessionMiddleware):
         if session.is_empty() and request.COOKIES.get(settings.SESSION_COOKIE_NAME):
             response.headers["Clear-Site-Data"] = '"cache"'  # it has ended; what is stored is how pages look
         return response
+
+
+class Compressed(GZipMiddleware):
+    """Django's compression, which hides the length of secrets, of what is worth it: pages, static files, the API's lists.
+
+    Never of what lasts, such as the stream of events, whose parts are to arrive at once.
+    """
+
+    WORTH_IT = re.compile(r"text/|application/(json|xml|javascript)|image/svg")
+    API_LENGTH = 4000  # bytes; to compress less takes programs longer than to send it
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        if not self.WORTH_IT.match(response.get("Content-Type", "")) or hasattr(response, "waiting"):
+            return response
+        if response.streaming and not (isinstance(response, FileResponse) and response.status_code == 200):
+            return response
+        if hasattr(request, "wire") and (request.method != "GET" or len(response.content) < self.API_LENGTH):
+            return response
+        return super().process_response(request, response)
 
 
 class Csrf(_ForBrowsers, CsrfViewMiddleware):

@@ -36,5 +36,5 @@ class Readable:
         return None
 
 
-def _page(status: int, reason: str) -> HttpResponse:
-    return HttpResponse(render_to_string("400.html", {"reason": reason}), status=status)
+def _page(status: int, words: str) -> HttpResponse:
+    return HttpResponse(render_to_string("400.html", {"words": words}), status=status)

@@ -7,12 +7,18 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from taskmonitor.errors import Invalid
 from taskmonitor.models import AccessToken, Actor
+from taskmonitor.pages.bidi import isolated
+from taskmonitor.pages.confirm import Question, ask
 from taskmonitor.pages.doors import page
+from taskmonitor.pages.refusals import words
+from taskmonitor.selectors.access import own_token
 from taskmonitor.services import access
+from taskmonitor.templatetags.monitor import absolute
 
 LIVES = {"30": "30 days", "90": "90 days", "365": "a year", "": "until revoked"}
 SCOPES = {
@@ -42,16 +48,30 @@ def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
         )
     except Invalid as error:
         return _show(
-            request, actor, now, status=400, problem=str(error), name=name, chosen=set(scope), life=life
+            request, actor, now, status=400, problem=words(error), name=name, chosen=set(scope), life=life
         )
     return _show(request, actor, now, made=token, secret=secret, chosen={"read", "inject"}, life="90")
 
 
-@page("POST")
+@page("GET", "HEAD", "POST")
 def token_revoke(request: HttpRequest, actor: Actor, token_id: int) -> HttpResponse:
+    if request.method != "POST":
+        return ask(request, _before_revoking(own_token(token_id, actor)))
     access.revoke_token(token_id=token_id, actor=actor, now=timezone.now())
     messages.success(request, "Revoked: the token is no longer accepted.")
     return redirect("tokens")
+
+
+def _before_revoking(token: AccessToken) -> Question:
+    used = f"It was last used {absolute(token.last_used)}" if token.last_used else "It has never been used"
+    place = f" from {isolated(token.last_used_from)}" if token.last_used and token.last_used_from else ""
+    return Question(
+        title=f"Revoke the token {isolated(token.name)}?",
+        words="Programs that use it are refused from now on, until they get another one. This cannot be undone. "
+        f"{used}{place}.",
+        verb="Revoke",
+        back=reverse("tokens"),
+    )
 
 
 def _show(

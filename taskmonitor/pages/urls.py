@@ -3,6 +3,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from taskmonitor.pages import account, commands, job_detail, job_list, login, steps, stream, tokens
+from taskmonitor.pages.operate import operate
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="job_list"), name="home"),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/facts/", job_detail.job_facts, name="job_facts"),
     path("jobs/<uuid:job_id>/history/", job_detail.job_history, name="job_history"),
     path("jobs/<uuid:job_id>/clear/", job_detail.job_clear, name="job_clear"),
+    path("jobs/<uuid:job_id>/bring-back/", job_detail.job_bring_back, name="job_bring_back"),
     path("jobs/<uuid:job_id>/steps/", steps.job_level, name="job_level"),
     path("jobs/<uuid:job_id>/steps/<uuid:step_id>/", steps.step_detail, name="step_detail"),
     path("jobs/<uuid:job_id>/steps/<uuid:step_id>/row/", steps.step_row, name="step_row"),
@@ -24,10 +26,14 @@ urlpatterns = [
     path("commands/rows/", commands.command_rows, name="command_rows"),
     path("commands/<uuid:command_id>/", commands.command_detail, name="command_detail"),
     path("commands/<uuid:command_id>/facts/", commands.command_facts, name="command_facts"),
-    path("commands/<uuid:command_id>/poll/", commands.command_poll, name="command_poll"),
-    path("commands/<uuid:command_id>/fail/", commands.command_fail, name="command_fail"),
-    path("commands/<uuid:command_id>/resume/", commands.command_resume, name="command_resume"),
-    path("commands/<uuid:command_id>/remove/", commands.command_remove, name="command_remove"),
+    path("commands/<uuid:command_id>/poll/", operate, {"operation": "command_poll"}, name="command_poll"),
+    path("commands/<uuid:command_id>/fail/", operate, {"operation": "command_fail"}, name="command_fail"),
+    path(
+        "commands/<uuid:command_id>/resume/", operate, {"operation": "command_resume"}, name="command_resume"
+    ),
+    path(
+        "commands/<uuid:command_id>/remove/", operate, {"operation": "command_remove"}, name="command_remove"
+    ),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("account/", account.account, name="account"),

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
+from taskmonitor.errors import NotFound
 from taskmonitor.models import AccessToken, Actor, Right, Session
 from taskmonitor.models.access import digest
 from taskmonitor.statements import Prepared
@@ -38,6 +39,14 @@ def session_actors(keys: Collection[str], now: datetime) -> dict[str, Actor]:
         key: Actor(user_id, name, frozenset(Right) if is_superuser else frozenset(rights[user_id]))
         for key, user_id, name, is_superuser in rows
     }
+
+
+def own_token(token_id: int, actor: Actor) -> AccessToken:
+    """The actor's own named token; NotFound for anybody else's."""
+    token = AccessToken.objects.filter(pk=token_id, user=actor.user_id).exclude(name="").first()
+    if token is None:
+        raise NotFound("Token", token_id)
+    return token
 
 
 def _rights_of(user_ids: set[int]) -> dict[int, set[str]]:

@@ -43,7 +43,9 @@ def of_job(job: Job) -> State:
 
 
 def of_step(step: Step, beneath: Counts | None = None) -> State:
-    """The state of the step, given how the steps right `beneath` it stand."""
+    """The state of the step, given how the steps right `beneath` it stand. Open ones of a silent job are as unknown as it."""
+    if step.status == Status.STARTED and step.job.status == Status.UNKNOWN:
+        return of_job(step.job)
     if step.status == Status.FINISHED and beneath and (beneath.bad or beneath.open):
         return WARNINGS
     return of_status(step.status)

@@ -69,7 +69,9 @@ def add_token(
     with writing():
         User.objects.select_for_update().get(pk=user_id)  # of two requests for one name, one comes second
         if AccessToken.objects.filter(user_id=user_id, name=name).exists():
-            raise Invalid("name", f"you have a token named {name} already; revoke it or choose another name.")
+            raise Invalid(
+                "name", f"you have a token of this name already; revoke it or choose another name: {name}"
+            )
         token = AccessToken.objects.create(
             digest=digest(secret),
             user_id=user_id,

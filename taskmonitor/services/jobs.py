@@ -136,6 +136,23 @@ def clear_job(*, job_id: UUID, actor: Actor, now: datetime) -> Job:
     return job
 
 
+def bring_back_job(*, job_id: UUID, actor: Actor, now: datetime) -> Job:
+    """Take a clearing back: the job returns to the lists, and stays there until somebody clears it again.
+
+    Repeating it changes nothing.
+    """
+    if not actor.may(Right.CONTROL):
+        row.require(actor, Right.INJECT)
+    with writing():
+        job = row.locked(job_id, actor)
+        if job.cleared_at is None:
+            return job
+        job.change(cleared_at=None, auto_cleared=False, last_updated=now, version=job.version + 1)
+        feed.append(Event.of(job, Verb.RETURNED, actor=actor, now=now))
+    logger.info("Job id=%s brought back", job.pk)
+    return job
+
+
 def heartbeat(*, job_id: UUID, actor: Actor, now: datetime) -> Job:
     """Take note that the job's plug-in is alive; brings an UNKNOWN job back. Conflict once it has ended."""
     row.require(actor, Right.INJECT)

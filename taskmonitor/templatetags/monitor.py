@@ -1,13 +1,19 @@
 """How instants, lengths of time and states are written."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from taskmonitor.lifecycle import Lifecycle
+from taskmonitor.lifecycle import Status
 from taskmonitor.logs import known
+from taskmonitor.models import Job
+from taskmonitor.models.job import Work
+from taskmonitor.pages.amounts import amount
+from taskmonitor.pages.bidi import isolated, matched
+from taskmonitor.pages.refusals import way_back
 from taskmonitor.selectors.state import State
 from taskmonitor.version import VERSION
 
@@ -24,6 +30,12 @@ def version() -> str:
 def request_id() -> str:
     """Under which the log has this request."""
     return str(known().get("request_id", ""))
+
+
+@register.simple_tag(takes_context=True)
+def back(context: Any) -> str:
+    """The page that led here, if it was one of ours."""
+    return way_back(context["request"]) if "request" in context else ""
 
 
 @register.simple_tag
@@ -55,8 +67,16 @@ def moment(value: datetime | None, now: datetime) -> SafeString:
 
 
 @register.simple_tag
-def took(work: Lifecycle, now: datetime) -> SafeString:
-    """How long the work took; or has taken so far, which the page then keeps counting."""
+def took(work: Work, job: Job, now: datetime) -> SafeString:
+    """How long the job or a step of it took, or has taken so far, which the page then keeps counting.
+
+    Of a silent job nobody knows more than that it lasted until its last sign.
+    """
+    if work.end_time is None and job.status == Status.UNKNOWN:
+        return format_html(
+            '<span title="until the last sign of life; what came after is not known">{}+</span>',
+            duration(job.last_sign - work.start_time),
+        )
     return lasted(work.start_time, work.end_time, now)
 
 
@@ -66,6 +86,21 @@ def lasted(start: datetime, end: datetime | None, now: datetime) -> SafeString:
     if end:
         return format_html("<span>{}</span>", duration(end - start))
     return format_html('<span data-since="{}">{}</span>', start.isoformat(), duration(now - start))
+
+
+@register.filter
+def bdi(text: object) -> SafeString:
+    """A text of users, beside which our own words stay in their order."""
+    return format_html("<bdi>{}</bdi>", matched(text)) if text else SafeString("")
+
+
+@register.filter
+def isolate(text: object) -> str:
+    """As `bdi`, in an attribute or a title."""
+    return isolated(text) if text else ""
+
+
+register.filter(amount)
 
 
 @register.filter

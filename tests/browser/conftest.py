@@ -16,13 +16,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.browsers import BINARIES, SWITCHES
 from tests.browser.plugin import Plugin
 from tests.live import Site
 
-# The first draws no window round a page.
-BINARIES = [Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium")]
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-SWITCHES += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 expect.set_options(timeout=15_000)  # the machine may be busy; test_live.py has the promise of a second
 
 

@@ -41,10 +41,15 @@ def test_a_command_appears_and_ends(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Waiting", level=1)).to_be_visible()
     expect(page.locator("#command-facts")).to_contain_text("Waits for")
+    page.get_by_role("link", name="Mark failed…").click()
+    expect(page.get_by_role("link", name="Cancel")).to_be_focused()
     reason = page.get_by_label("Reason")
-    reason.fill("it hangs")
+    reason.press_sequentially("it hangs")
+    reason.press("Enter")  # which only ends the line
     page.wait_for_timeout(2500)  # the facts are fetched meanwhile
-    expect(reason).to_have_value("it hangs")
+    expect(reason).to_have_value("it hangs\n")
+    expect(page.locator(".facts")).to_contain_text("Active")
+    reason.press("Backspace")
     page.get_by_role("button", name="Mark failed").click()
     expect(page.locator(".note")).to_contain_text("Failed: its end method runs now.")
     expect(page.locator(".facts")).to_contain_text("Ended with failure")
@@ -79,8 +84,11 @@ def test_all_of_it_works_without_javascript(
     page = new_page(at=working, java_script_enabled=False)
     page.goto("/commands/?show=active")
     page.locator(f"#command-{command} a.name").click()
+    page.get_by_role("link", name="Poll now…").click()
     page.get_by_role("button", name="Poll now").click()
-    assert page.url.endswith(f"/commands/{command}/")  # a browser asks for the reason first
+    assert page.url.endswith(f"/commands/{command}/poll/")  # a browser asks for the reason first
+    page.get_by_label("Reason").press("Enter")
+    assert page.url.endswith(f"/commands/{command}/poll/")
     page.get_by_label("Reason").fill("slow")
     page.get_by_role("button", name="Poll now").click()
     expect(page.locator(".note")).to_contain_text("A worker looks at it now.")

@@ -203,7 +203,8 @@ def test_without_javascript(new_page: Callable[..., Page], new_plugin: Callable[
     page.get_by_label("Name").fill("plain")
     page.get_by_role("button", name="Make token").click()
     assert re.fullmatch(r"tm_[\w-]+", page.locator("#secret").inner_text())
-    page.get_by_role("button", name="Revoke plain").click()
+    page.get_by_role("link", name="Revoke plain").click()
+    page.get_by_role("button", name="Revoke", exact=True).click()
     expect(page.get_by_text("You have none.")).to_be_visible()
 
 

@@ -153,6 +153,7 @@ def test_without_the_right_nothing_is_stored() -> None:
         lambda: jobs.heartbeat(job_id=job.pk, actor=nobody, now=NOW),
         lambda: steps.report_progress(job_id=job.pk, actor=nobody, now=NOW, current=1),
         lambda: jobs.clear_job(job_id=job.pk, actor=make_actor(job.owner, Right.VIEW_ALL), now=NOW),
+        lambda: jobs.bring_back_job(job_id=job.pk, actor=make_actor(job.owner, Right.VIEW_ALL), now=NOW),
     ):
         with pytest.raises(NotAllowed):
             refused()
@@ -181,6 +182,19 @@ def test_clearing_takes_ended_work_out_of_the_lists_and_keeps_it_by_id() -> None
     assert list(selected.listed(actor)) == []
     assert selected.job(job.pk, actor).cleared_at == LATER
     assert Job.objects.get(pk=job.pk).version == first.version == 3
+
+
+def test_a_job_that_was_cleared_is_brought_back_and_stays() -> None:
+    actor, job = make_actor(), make_job(auto_cleared=True)
+    jobs.end_job(job_id=job.pk, status="FINISHED", actor=actor, now=NOW)
+    jobs.clear_job(job_id=job.pk, actor=actor, now=NOW)
+    version = Job.objects.get().version
+    for _ in range(2):
+        jobs.bring_back_job(job_id=job.pk, actor=actor, now=LATER)
+    kept = Job.objects.get()
+    assert (kept.cleared_at, kept.auto_cleared, kept.version) == (None, False, version + 1)
+    assert list(selected.listed(actor)) == [kept]
+    assert Event.objects.filter(verb="returned").count() == 1
 
 
 @pytest.mark.mission("S65")

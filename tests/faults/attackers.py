@@ -13,8 +13,10 @@ from contextlib import suppress
 from itertools import chain, cycle, repeat
 from urllib.parse import urlsplit
 
+from django.templatetags.static import static
+
 Parts = Iterator[bytes]  # what one connection sends, piece by piece; b"" waits
-STATIC = "/static/admin/js/vendor/xregexp/xregexp.js"
+STATIC = static("admin/js/vendor/xregexp/xregexp.js")
 HEAD = b"Host: localhost\r\n"
 WAIT = repeat(b"")
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from django.templatetags.static import static
 
 from tests.faults.attackers import ATTACKS
 from tests.faults.ground import ROUNDS, in_full
@@ -51,7 +52,7 @@ class Bystander:
         assert ask(self._site, "GET", "/api/jobs;max=20").status == 200
 
     def _page(self) -> None:
-        assert ask(self._site, "GET", "/static/app.css").status == 200
+        assert ask(self._site, "GET", static("app.css")).status == 200
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

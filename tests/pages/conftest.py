@@ -16,15 +16,8 @@ from taskmonitor.models import Job, Right, Role, Step
 from taskmonitor.pages.urls import urlpatterns
 from tests.factories import make_actor, make_job, make_step, make_user
 
-POSTED = {
-    "account_end",
-    "job_clear",
-    "token_revoke",
-    "command_poll",
-    "command_fail",
-    "command_resume",
-    "command_remove",
-}
+POSTED = {"account_end", "job_clear", "job_bring_back"}
+ASKED = {"token_revoke", "command_poll", "command_fail", "command_resume", "command_remove"}  # first, by GET
 SHOWN_TO_ANYBODY = {"home", "login", "logout", "stream"}
 
 
@@ -50,7 +43,7 @@ class Site:
 
     def reading(self) -> dict[str, str]:
         """Those that are asked for by GET and need a login."""
-        return {n: a for n, a in self.addresses().items() if n not in SHOWN_TO_ANYBODY | POSTED}
+        return {n: a for n, a in self.addresses().items() if n not in SHOWN_TO_ANYBODY | POSTED | ASKED}
 
     def of_the_job(self) -> dict[str, str]:
         return {n: a for n, a in self.reading().items() if str(self.job.pk) in a}

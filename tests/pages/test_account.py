@@ -80,11 +80,11 @@ def test_a_change_of_the_password_ends_all_other_logins(browser: Client, user: U
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"current": "wrong"}, "current password: is not right."),
-        ({"current": ""}, "current password: is not right."),
-        ({"current": PASSWORD + "\0"}, "current password: is not right."),
-        ({"again": "mistyped"}, "again: is not the new password."),
-        ({"new": PASSWORD, "again": PASSWORD}, "new password: is the current one."),
+        ({"current": "wrong"}, "The current password is not right."),
+        ({"current": ""}, "The current password is not right."),
+        ({"current": PASSWORD + "\0"}, "The current password is not right."),
+        ({"again": "mistyped"}, "The new password was not typed the same twice."),
+        ({"new": PASSWORD, "again": PASSWORD}, "The new password is the current one."),
         ({"new": "x", "again": "x"}, "This password is too short. It must contain at least 8 characters."),
         ({"new": "password1", "again": "password1"}, "This password is too common."),
         ({"new": "annabella1", "again": "annabella1"}, "too similar to the email address"),
@@ -128,7 +128,14 @@ def test_sessions_and_tokens_are_listed_with_when_and_from_where(browser: Client
     named, login = make_tokens(user)
     Client(REMOTE_ADDR="192.0.2.9").get("/api/jobs", headers={"Authorization": f"Bearer {login}"})
     page = browser.get("/account/").content.decode()
-    for text in ("This browser", "192.0.2.7", "A browser", "192.0.2.8", "192.0.2.9", "Token nightly"):
+    for text in (
+        "This browser",
+        "192.0.2.7",
+        "A browser",
+        "192.0.2.8",
+        "192.0.2.9",
+        "Token <bdi>nightly</bdi>",
+    ):
         assert text in page
     assert page.count("A client of the oVirt API") == 1
     for session in Session.objects.all():
@@ -164,7 +171,7 @@ def test_nothing_is_ended_without_the_password_nor_of_somebody_else(browser: Cli
     elsewhere = logged_in(user, "192.0.2.8")
     labels = [accounts.public_id(session) for session in Session.objects.all()]
     tokens = list(AccessToken.objects.values_list("pk", flat=True))
-    assert "current password: is not right." in end(browser, "wrong", session=labels, token=tokens)
+    assert "The current password is not right." in end(browser, "wrong", session=labels, token=tokens)
     other = make_user("bert")
     other.set_password(PASSWORD)
     other.save()

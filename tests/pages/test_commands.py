@@ -89,7 +89,7 @@ def test_the_list_is_filtered(viewer: Client, worker: Worker, query: str, shown:
     worker.submit(LogIn, pin="unseen")
     job = CommandEntity.objects.get(pk=polled.command_id).job_id
     page = html(viewer, f"/commands/?{query.format(polled=polled.command_id, job=job)}")
-    assert set(re.findall(r'class="name" href="[^"]*" title="[^"]*">(\w+)<', page)) == shown
+    assert set(re.findall(r'class="name" href="[^"]*" title="[^"]*"><bdi>(\w+)<', page)) == shown
 
 
 @pytest.mark.parametrize("query", ["show=x", "job=x", "after=x", "text=%00", "text=" + "x" * 3000])
@@ -170,8 +170,8 @@ def test_traces_are_for_those_who_may_see_them(
     assert "an administrator can give you that role" in html(viewer, address)
     page = html(tracer, address)
     assert re.search(r'<details id="trace"><summary id="trace-summary">', page)
-    assert re.search(r'<span class="own">    raise RuntimeError', page)
-    assert re.search(r'<span class="quiet">  File &quot;[^<]*execution.py', page)
+    assert re.search(r'<span class="own"><bdi>    raise RuntimeError', page)
+    assert re.search(r'<span class="quiet"><bdi>  File &quot;[^<]*execution.py', page)
 
 
 def test_commands_are_in_the_menu_of_those_who_see_them(
@@ -187,10 +187,11 @@ def test_operators_alone_are_offered_operations(viewer: Client, operator: Client
     page = html(operator, address)
     offered = {
         words: "disabled" in rest
-        for rest, words in re.findall(r"<button class=\"button\" formaction=([^>]*)>([^<]*)<", page)
+        for rest, words in re.findall(r'<(?:a|button type="button") class="button" ([^>]*)>([^<]*)<', page)
     }
-    assert offered == {"Poll now": False, "Mark failed": False, "Resume": True, "Remove hierarchy": True}
+    assert offered == {"Poll now…": False, "Mark failed…": False, "Resume": True, "Remove hierarchy": True}
     for verb in ("poll", "fail", "resume", "remove"):
+        assert viewer.get(f"{address}{verb}/").status_code == 403
         assert viewer.post(f"{address}{verb}/", {"reason": "r"}).status_code == 403
 
 
@@ -201,19 +202,50 @@ def test_an_operator_does_something_for_a_reason(operator: Client, worker: Worke
     def act(verb: str, **fields: str) -> str:
         return bare(operator.post(f"{address}{verb}/", fields, follow=True).content.decode())
 
-    assert "reason: cannot be empty." in act("poll")
+    assert "The reason cannot be empty." in act("poll")
     assert "A worker looks at it now." in act("poll", reason="slow")
-    assert "it can be resumed if it is UNKNOWN" in act("resume", reason="r")
+    assert "This command is not started; it can be resumed if it is unknown" in act("resume", reason="r")
     assert "are still alive" in act("remove", reason="r")
     assert "operator marked it failed: it hangs" in act("fail", reason="it hangs")
     worker.now = timezone.now() + LATER
     worker.run()
     assert handle.status == CommandStatus.ENDED_WITH_FAILURE
     assert Job.objects.get(external=False).status == "FAILED"
-    assert "This command is ENDED_WITH_FAILURE" in act("fail", reason="r")
+    assert "Nothing was done: it is ended with failure by now." in act("fail", reason="r")
     assert "Removed, with all of its hierarchy." in act("remove", reason="over")
     assert operator.get(address).status_code == 404
     assert AuditEntry.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("verb", "button", "words"),
+    [
+        ("poll", "Poll now", "Nothing is lost by it."),
+        ("fail", "Mark failed", "its job and step end as failed"),
+        ("resume", "", "It cannot be done now: it is neither unknown nor cut off."),
+        ("remove", "", "All commands of its hierarchy (4) are deleted"),
+    ],
+)
+def test_an_operation_is_asked_for_first(
+    operator: Client, worker: Worker, verb: str, button: str, words: str
+) -> None:
+    handle = worker.submit(Family, times=3)
+    worker.turn()
+    address = f"/commands/{handle.command_id}/"
+    page = html(operator, f"{address}{verb}/")
+    assert words in bare(page)
+    assert f'<a class="button" href="{address}" data-cancel autofocus>Cancel</a>' in page
+    assert re.findall(r'<button class="button danger">([^<]*)<', page) == ([button] if button else [])
+    assert ("<textarea" in page) == bool(button)
+    assert CommandEntity.objects.get(pk=handle.command_id).status == "ACTIVE"
+
+
+def test_a_reason_that_is_refused_is_asked_for_again_and_kept(operator: Client, worker: Worker) -> None:
+    address = f"/commands/{worker.submit(Polled, times=9).command_id}/fail/"
+    answer = operator.post(address, {"reason": "what I\x00 wrote"})
+    assert answer.status_code == 400
+    assert "The reason has the character U+0000" in answer.content.decode()
+    assert "what I" in answer.content.decode()
 
 
 def test_a_banner_says_that_no_worker_works(viewer: Client, worker: Worker) -> None:

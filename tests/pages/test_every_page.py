@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from coordinator.models import CommandEntity
 from taskmonitor.services import jobs, steps
 from tests.factories import NOW, make_actor, make_job, make_step
-from tests.pages.conftest import POSTED, Site
+from tests.pages.conftest import ASKED, POSTED, Site
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +84,10 @@ def test_to_read_changes_nothing(site: Site, owner: Client) -> None:
 def test_what_changes_something_is_posted(site: Site, owner: Client) -> None:
     addresses = site.addresses()
     for name in (*POSTED, "logout"):
-        assert owner.get(addresses[name]).status_code == 405, name
+        answer = owner.get(addresses[name], headers={"Referer": "http://testserver/tokens/?page=2"})
+        assert answer.status_code == 405, name
+        if name != "logout":  # which is Django's
+            assert '<a href="/tokens/?page=2">Back to the page before</a>' in answer.content.decode()
     for name in ("job_list", "job_detail", "job_row", "job_level", "stream"):
         assert owner.post(addresses[name]).status_code == 405, name
 
@@ -92,7 +95,7 @@ def test_what_changes_something_is_posted(site: Site, owner: Client) -> None:
 def test_a_form_of_another_site_is_refused(site: Site) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(site.owner)
-    for name in (*POSTED, "account_password", "tokens", "logout"):
+    for name in (*POSTED, *ASKED, "account_password", "tokens", "logout"):
         answer = client.post(site.addresses()[name])
         assert answer.status_code == 403, name
         assert "<h1>Please try again</h1>" in answer.content.decode()

@@ -49,7 +49,7 @@ def test_a_row_says_what_a_job_is(site: Site, viewer: Client) -> None:
     for expected in (
         "Running",
         "Rebuild db-02",
-        ">vm</span> db-02",
+        "<bdi>vm</bdi></span> <bdi>db-02</bdi>",
         "+2",
         "1/2",
         "1<span",

@@ -1,11 +1,13 @@
+import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from taskmonitor.models import Event, Job, Role
+from taskmonitor.models import Event, Job, Role, Step
 from taskmonitor.services import jobs, steps
 from taskmonitor.services.jobs import EntityName
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
@@ -74,7 +76,7 @@ def test_the_history_says_what_happened_and_who_did_it(site: Site, owner: Client
     assert "3 times" in page
     assert page.count("reported progress") == 1
     assert page.index("disk full") < page.index("3 times") < page.index("added")
-    assert '<td class="h-who">plugin</td>' in page
+    assert '<td class="h-who"><bdi>plugin</bdi></td>' in page
 
 
 def test_a_long_history_comes_in_parts_and_none_is_missing(owner: Client, site: Site) -> None:
@@ -100,6 +102,16 @@ def test_an_ended_job_can_be_cleared_by_its_owner(site: Site, owner: Client) -> 
     page = html(owner, address)
     assert "it has left the lists" in page
     assert "Clear</button>" not in page
+    assert "Undo</button>" in page  # beside what has been said of it
+    assert "Undo</button>" not in html(owner, address)
+    assert "Bring back</button>" in html(owner, address)
+    assert owner.post(address + "bring-back/").headers["Location"] == address
+    assert Job.objects.get().cleared_at is None
+    page = html(owner, address)
+    assert "It is back in the lists" in page
+    assert "brought back to the lists" in page  # in the history
+    assert "Clear</button>" in page
+    assert str(site.job.pk) in html(owner, "/jobs/")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +128,7 @@ def test_who_may_clear_the_job_of_another(
 ) -> None:
     jobs.end_job(job_id=site.job.pk, status="FINISHED", actor=make_actor(), now=NOW)
     client = login(make_user("other", *roles))
+    assert client.post(f"/jobs/{site.job.pk}/bring-back/").status_code == answer
     assert client.post(f"/jobs/{site.job.pk}/clear/").status_code == answer
     assert (Job.objects.get().cleared_at is not None) == cleared
     if Role.VIEWER in roles:
@@ -143,3 +156,21 @@ def test_the_queries_of_a_job_do_not_grow(
             make_step(site.job, parent_step_id=site.step.pk)
         with django_assert_num_queries(queries):
             viewer.get(address)
+
+
+def test_nothing_of_a_silent_job_runs(site: Site, owner: Client) -> None:
+    Job.objects.update(status="UNKNOWN", last_sign=NOW + timedelta(minutes=3))
+    for address in ("/jobs/", f"/jobs/{site.job.pk}/", f"/jobs/{site.job.pk}/steps/{site.step.pk}/"):
+        page = html(owner, address).partition("<main")[2]
+        page = re.sub(r"<fieldset.*?</fieldset>", "", page, flags=re.DOTALL)  # the filters
+        assert 'class="state is-running"' not in page, address
+        assert "data-since" not in page, address
+        assert ">3 m 00 s+</span>" in page, address
+
+
+def test_progress_keeps_its_numbers(site: Site, owner: Client) -> None:
+    gib = {"progress_current": 3, "progress_end": 10, "progress_text": "GiB"}
+    Job.objects.update(**gib)
+    Step.objects.update(**gib)
+    for address in ("/jobs/", f"/jobs/{site.job.pk}/", f"/jobs/{site.job.pk}/steps/{site.below.pk}/"):
+        assert "3 of 10 <bdi>GiB</bdi> (30 %)</span>" in html(owner, address), address

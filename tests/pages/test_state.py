@@ -39,7 +39,20 @@ def test_the_shown_state_of_a_job(fields: dict[str, object], shown: str) -> None
 )
 @pytest.mark.mission("D10")
 def test_the_shown_state_of_a_step(status: str, beneath: Counts | None, shown: str) -> None:
-    assert state.of_step(Step(status=status), beneath).name == shown
+    assert state.of_step(Step(status=status, job=Job()), beneath).name == shown
+
+
+@pytest.mark.parametrize(
+    ("status", "limit", "shown"),
+    [
+        ("STARTED", None, "Unknown"),
+        ("STARTED", 60, "No sign of life"),
+        ("FINISHED", 60, "Finished"),
+        ("FAILED", None, "Failed"),
+    ],
+)
+def test_an_open_step_of_a_silent_job_is_as_unknown_as_it(status: str, limit: int | None, shown: str) -> None:
+    assert state.of_step(Step(status=status, job=Job(status="UNKNOWN", heartbeat_limit=limit))).name == shown
 
 
 @pytest.mark.mission("S4", "S5")

@@ -51,13 +51,13 @@ def test_a_secret_opens_the_api_until_it_is_revoked(site: Site, owner: Client) -
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"name": " "}, "name: cannot be empty"),
-        ({"name": "x" * 101}, "name: has 101 characters"),
-        ({"name": "a\x00b"}, "name: has the character U+0000"),
-        ({"scope": []}, "scope: choose among read, inject, control"),
-        ({"scope": ["everything"]}, "scope: choose among"),
-        ({"life": "100000"}, "life: choose one of the list"),
-        ({"name": "taken"}, "you have a token named taken already"),
+        ({"name": " "}, "The name cannot be empty."),
+        ({"name": "x" * 101}, "The name has 101 characters"),
+        ({"name": "a\x00b"}, "The name has the character U+0000"),
+        ({"scope": []}, "Choose among read, inject, control"),
+        ({"scope": ["everything"]}, "Choose among"),
+        ({"life": "100000"}, "Choose one of the list"),
+        ({"name": "taken"}, "You have a token of this name already"),
     ],
 )
 def test_a_wrong_form_says_why_and_is_kept(fields: dict[str, object], problem: str, owner: Client) -> None:
@@ -80,6 +80,27 @@ def test_everybody_has_only_their_own(site: Site, owner: Client, stranger: Clien
     assert "of the owner" not in stranger.get("/tokens/").content.decode()
     assert stranger.post(f"/tokens/{token.pk}/revoke/").status_code == 404
     assert AccessToken.objects.count() == 2
+
+
+def test_what_a_revocation_does_is_said_before(site: Site, owner: Client, stranger: Client) -> None:
+    make(owner, name="nightly")
+    token = AccessToken.objects.get()
+    address = f"/tokens/{token.pk}/revoke/"
+    page = owner.get(address).content.decode()
+    assert "Revoke the token nightly?" in page
+    assert "refused from now on" in page
+    assert "It has never been used." in page
+    assert '<button class="button danger">Revoke</button>' in page
+    AccessToken.objects.update(last_used=NOW, last_used_from="192.0.2.7")
+    page = owner.get(address).content.decode()
+    assert "It was last used 2026-11-21 12:00:00 UTC from 192.0.2.7." in page
+    assert stranger.get(address).status_code == 404
+    assert AccessToken.objects.exists()
+    owner.post(address)
+    gone = owner.post(address)
+    assert gone.status_code == 404
+    assert "This token does not exist any more" in gone.content.decode()
+    assert '<a href="/tokens/">To your tokens</a>' in gone.content.decode()
 
 
 def test_logins_of_clients_are_not_listed(site: Site, owner: Client) -> None:

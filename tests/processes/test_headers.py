@@ -9,11 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.templatetags.static import static
 
 from tests.live import Site, running_site
 from tests.processes.eyes import eventually
 from tests.processes.http import answer, connect
 
+STATIC = static("")
 PROXIED = {"X-Forwarded-Proto": "https"}
 CHARSET = re.compile(r"text/|[/+]xml|javascript")  # kinds of text whose letters a browser would guess
 PATHS = (
@@ -26,11 +28,11 @@ PATHS = (
     "/admin",
     "/admin/",
     "/admin/login/",
-    "/static/app.js",
-    "/static/app.css",
-    "/static/favicon.svg",
-    "/static/admin/css/base.css",
-    "/static/nothing.js",
+    static("app.js"),
+    static("app.css"),
+    static("favicon.svg"),
+    static("admin/css/base.css"),
+    static("nothing.js"),
     "/healthz",
     "/ovirt-engine/services/health",
     "/readyz",
@@ -95,7 +97,7 @@ def test_every_answer_has_the_headers_that_guard_it(site: Site, path: str, known
 
 @pytest.mark.parametrize("host", ["evil.example", "[", ""])
 def test_so_has_one_to_a_foreign_host(site: Site, host: str) -> None:
-    for path in ("/jobs/", "/api/jobs", "/static/app.js"):
+    for path in ("/jobs/", "/api/jobs", static("app.js")):
         assert_guarded(asked(site, path, Host=host))
 
 
@@ -111,7 +113,7 @@ def test_so_has_a_refusal_that_comes_before_django(site: Site, case: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/jobs/", "/api", "/api/jobs", "/healthz", "/static/app.js", "/admin/"]
+    "path", ["/", "/jobs/", "/api", "/api/jobs", "/healthz", static("app.js"), "/admin/"]
 )
 def test_what_was_asked_is_never_sent_back(site: Site, path: str) -> None:
     for method in ("TRACE", "TRACK"):
@@ -128,12 +130,18 @@ def test_what_was_asked_is_never_sent_back(site: Site, path: str) -> None:
         *(
             "/.git/config",
             "/.git/HEAD",
-            "/static/.git/HEAD",
-            "/static/../manage.py",
-            "/static/%2e%2e/manage.py",
+            static(".git/HEAD"),
+            f"{STATIC}../manage.py",
+            f"{STATIC}../../manage.py",
+            f"{STATIC}%2e%2e/%2e%2e/manage.py",
         ),
-        *("/var/secret_key", "/static/../var/secret_key", "/static/..%2fvar/secret_key", "/manage.py"),
-        *("/static/", "/static", "/static/admin/", "/static/admin/css/"),
+        *(
+            "/var/secret_key",
+            f"{STATIC}../../var/secret_key",
+            f"{STATIC}..%2f..%2fvar/secret_key",
+            "/manage.py",
+        ),
+        *("/static/", "/static", STATIC, static("admin/"), static("admin/css/")),
     ],
 )
 def test_neither_folders_nor_what_lies_beside_the_static_files_is_served(site: Site, path: str) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
+from django.templatetags.static import static
 
 from tests.live import STOP_TIMEOUT, Site
 from tests.processes.eyes import memory, web_and_cluster
 from tests.processes.http import add_job, answer, ask, connect, head, login_line
 
 LIMIT = 1_000_000
-LARGE_FILE = "/static/admin/js/vendor/xregexp/xregexp.js"
+LARGE_FILE = static("admin/js/vendor/xregexp/xregexp.js")
 JOB = b"<job><description>Body</description></job>"
 
 
