@@ -157,7 +157,6 @@ def test_ovirt_clients_always_get_a_started_step(either: Caller, job: Job, versi
     assert Step.objects.get().status == "STARTED"
 
 
-@pytest.mark.mission("S5")
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED"])
 def test_a_step_added_after_the_fact_keeps_its_reason(either: Caller, job: Job, status: str) -> None:
     body = {**STEP, "status": status, "reason": "No space left on ds-7 <7 GiB>"}
@@ -182,6 +181,7 @@ def test_a_reason_that_is_too_long_is_refused(plugin: Caller, job: Job) -> None:
     assert not Step.objects.exists()
 
 
+@pytest.mark.mission("S5")
 @pytest.mark.parametrize("status", ["", "RUNNING", "0", "FINISHED,FAILED"])
 def test_a_step_has_one_of_five_statuses(either: Caller, job: Job, status: str) -> None:
     response = either.post(f"jobs/{job.pk}/steps", "step", {**STEP, "status": status})

@@ -245,3 +245,12 @@ class TestTheServersOwnWork:
             work.end(Status.FAILED, "refused")
         assert_causes(work.job, step)
         assert (work.job.status, work.job.steps_open, work.job.steps_bad) == ("FAILED", 0, 2)
+
+    def test_steps_that_end_with_the_new_job_are_no_causes(self) -> None:
+        with new_job(
+            description="Rebuild", action_type="Rebuild", correlation_id="c", actor=SYSTEM, now=NOW
+        ) as work:
+            work.add_step(description="Rebuild", type=StepType.EXECUTING)
+            work.end(Status.FAILED, "refused")
+        assert_causes(work.job)
+        assert (work.job.status, work.job.steps_open, work.job.steps_bad) == ("FAILED", 0, 1)
