@@ -24,12 +24,12 @@ _TIME = {
 _JOBS = """
     INSERT INTO taskmonitor_job (id, status, reason, start_time, end_time, description, external, progress_text,
         last_updated, action_type, owner_id, correlation_id, auto_cleared, version, last_sign, steps_total,
-        steps_open, steps_bad)
+        steps_open, steps_bad, causes)
     {series}
     SELECT {id}, CASE WHEN i %% 100 < 3 THEN 'STARTED' WHEN i %% 100 < 5 THEN 'ABORTED' ELSE 'FINISHED' END, '',
         {time}, CASE WHEN i %% 100 < 3 THEN NULL ELSE {time} END,
         'Copy disk ' || (i %% 977) || CASE WHEN i %% 500 = 7 THEN ' to omega' ELSE ' to store' END,
-        {true}, '', {time}, 'AddExternalJob', {owner} + i %% {owners}, 'bench-' || i, {false}, 2, {time}, 0, 0, 0
+        {true}, '', {time}, 'AddExternalJob', {owner} + i %% {owners}, 'bench-' || i, {false}, 2, {time}, 0, 0, 0, 0
     FROM s"""
 _LINKS = """
     INSERT INTO taskmonitor_jobentity (job_id, entity_id, start_time)

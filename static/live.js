@@ -140,7 +140,7 @@ async function fetchList() {
 
 async function fetchFacts() {
   const before = byId("facts").dataset;
-  await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/"), "outerHTML");
+  await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/") + location.search, "outerHTML"); // which failure of a job
   const now = byId("facts").dataset;
   if (page.page === "job" && "ended" in now && !("ended" in before)) announce(now.name, now.state);
 }

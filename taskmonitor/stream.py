@@ -12,21 +12,24 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db import Error, close_old_connections, connections
+from django.db import Error, close_old_connections, connection, connections
 
 from taskmonitor import feed
+from taskmonitor.lifecycle import Status
 from taskmonitor.metrics import STREAM_READERS
-from taskmonitor.models import Actor, Right, Step
+from taskmonitor.models import Actor, Event, Right, Step, Verb
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 0.5  # seconds between looks for what other processes committed
 PAUSE = 0.05  # seconds after a look in which commits gather for the next one
 BATCH = 500  # events read at once
+BENEATH = "beneath"  # in place of a verb: the step itself has not changed, but something far beneath it has
 RECENT = 5000  # changes kept in memory; a reader further behind is served from the database
 
 Result = TypeVar("Result")
@@ -211,18 +214,64 @@ hub = Hub()
 
 
 def _read(after: int) -> list[Change]:
+    """The changes of the next events; those of steps that only look different stand in front of what caused that."""
     events = feed.read(after=after, limit=BATCH)
     touched = {event.step_id for event in events if event.step_id}
-    parents = dict(Step.objects.filter(pk__in=touched).values_list("pk", "parent_step_id")) if touched else {}
-    return [
-        Change(
+    places = _places(touched) if touched else {}
+    changes: list[Change] = []
+    told: set[tuple[UUID, int]] = set()
+    for event in events:
+        change = partial(
+            Change,
             position=event.position,
             job_id=event.job_id,
             owner_id=event.job.owner_id,
-            step_id=event.step_id,
-            parent_step_id=parents.get(event.step_id) if event.step_id else None,
             version=event.version,
-            verb=event.verb,
         )
-        for event in events
-    ]
+        for key in _above(event, places):
+            if (key, event.version) not in told:
+                told.add((key, event.version))
+                changes.append(change(step_id=key, parent_step_id=places[key].parent, verb=BENEATH))
+        parent = places[event.step_id].parent if event.step_id in places else None
+        changes.append(change(step_id=event.step_id, parent_step_id=parent, verb=event.verb))
+    return changes
+
+
+class _Place(NamedTuple):
+    """Under which step a step stands, and whether it has ended."""
+
+    parent: UUID | None
+    ended: bool
+
+
+def _places(steps: set[UUID]) -> dict[UUID, _Place]:
+    """Of the steps and of all steps above them; one query, however deep."""
+    keys = [Step._meta.pk.get_db_prep_value(key, connection) for key in steps]
+    above = Step.objects.raw(
+        f"""
+        WITH RECURSIVE above(id, parent_step_id) AS (
+            SELECT id, parent_step_id FROM taskmonitor_step WHERE id IN ({", ".join(["%s"] * len(keys))})
+            UNION
+            SELECT step.id, step.parent_step_id
+            FROM taskmonitor_step AS step JOIN above ON step.id = above.parent_step_id
+        )
+        SELECT id, parent_step_id, status FROM taskmonitor_step WHERE id IN (SELECT id FROM above)
+        """,  # noqa: S608 - nothing but places for values
+        keys,
+    )
+    return {step.pk: _Place(step.parent_step_id, step.ended) for step in above}
+
+
+def _above(event: Event, places: dict[UUID, _Place]) -> list[UUID]:
+    """The steps above the one right over the event's step, if the event changed what they are shown as.
+
+    So it does if something is wrong with the step, or if it was left open beneath a step that has ended.
+    """
+    above = []
+    at = places[event.step_id].parent if event.step_id in places and event.verb != Verb.PROGRESSED else None
+    wrong = event.new_status in (Status.FAILED, Status.ABORTED)
+    while at in places:
+        wrong = wrong or places[at].ended
+        above.append(at)
+        at = places[at].parent
+    return above[1:] if wrong else []

@@ -186,6 +186,10 @@ SCHEMAS: dict[str, Schema] = {
             "description": DESCRIPTION,
             "type": said("In any letter case.", {"type": "string", "enum": KINDS}),
             "status": ref("GivenStatus"),
+            "reason": said(
+                "Why it has that status, for people; a STARTED step has none.",
+                {**TEXT, "maxLength": LONGEST},
+            ),
             "parent_step": thing("parent_step", {"id": attribute(KEY)}, needs="id"),
             "parentId": said("The parent's id, in place of `parent_step`; with `parentType`.", KEY),
             "parentType": {"type": "string", "enum": ["Job", "Step"]},

@@ -70,6 +70,7 @@ class StepFields(TypedDict):
     type: str
     parent_step_id: UUID | None
     status: str
+    reason: str
 
 
 class EndFields(TypedDict):
@@ -103,7 +104,7 @@ def job_fields(given: Given, dialect: str) -> JobFields:
 
 
 def step_fields(given: Given, job_id: UUID, dialect: str) -> StepFields:
-    """The step that the caller describes; its status counts in the design dialect only (MISSION.md D9)."""
+    """The step that the caller describes; its status and reason count in the design dialect only (MISSION.md D9)."""
     description, kind = _description(given, "Step", dialect), text(given, "type")
     missing = [name for name, value in (("type", kind), ("description", description)) if value is None]
     if description is None or kind is None:
@@ -114,6 +115,7 @@ def step_fields(given: Given, job_id: UUID, dialect: str) -> StepFields:
         "type": _one_of("type", kind, types),
         "parent_step_id": _parent_step(given, job_id),
         "status": (state(given) if dialect == "design" else None) or Status.STARTED,
+        "reason": (text(given, "reason") if dialect == "design" else None) or "",
     }
 
 

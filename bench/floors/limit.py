@@ -124,7 +124,8 @@ store = opened()
 
 ADD_JOB = """INSERT INTO taskmonitor_job (id, status, reason, start_time, description, external, progress_text,
     last_updated, action_type, owner_id, correlation_id, auto_cleared, version, last_sign, steps_total, steps_open,
-    steps_bad) VALUES (%s, 'STARTED', '', %s, %s, %s, '', %s, 'AddExternalJob', 1, %s, %s, 1, %s, 0, 0, 0)"""
+    steps_bad, causes)
+    VALUES (%s, 'STARTED', '', %s, %s, %s, '', %s, 'AddExternalJob', 1, %s, %s, 1, %s, 0, 0, 0, 0)"""
 THE_JOB = f"""SELECT status, owner_id, external, version, steps_total, steps_open, steps_bad, heartbeat_limit,
     deadline, end_time FROM taskmonitor_job WHERE id = %s{store.lock}"""
 THE_STEP = "SELECT status, external, depth, end_time FROM taskmonitor_step WHERE job_id = %s AND id = %s"

@@ -89,6 +89,19 @@ class Job(Work):
     steps_total = models.PositiveIntegerField(default=0)
     steps_open = models.PositiveIntegerField(default=0)
     steps_bad = models.PositiveIntegerField(default=0, help_text="Steps that FAILED or were ABORTED.")
+    causes = models.PositiveIntegerField(
+        default=0, help_text="Steps that failed by themselves, as services/_causes.py counts them."
+    )
+    first_cause = models.ForeignKey(
+        "Step",
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,  # they are deleted together, and the deletion of a step looks for no job
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        help_text="The first of the causes.",
+    )
     text_id = models.PositiveBigIntegerField(
         null=True, editable=False, help_text="Its place in SQLite's index of descriptions."
     )
@@ -165,9 +178,17 @@ class Step(Work):
     number = models.PositiveIntegerField(help_text="Position among its siblings, from 0, without gaps.")
     depth = models.PositiveIntegerField(default=0, help_text="How many steps stand above it.")
     type = models.CharField(max_length=16, choices=StepType)
+    cause = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Its place among the causes of its job's failure, from 0; empty for others.",
+    )
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["job", "cause"], name="step_cause", condition=Q(cause__isnull=False)
+            ),
             models.UniqueConstraint(fields=["parent_step", "number"], name="step_number"),
             models.UniqueConstraint(
                 fields=["job", "number"], name="step_number_top", condition=Q(parent_step=None)

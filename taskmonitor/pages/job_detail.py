@@ -12,9 +12,10 @@ from coordinator import selectors as commands
 from taskmonitor import feed
 from taskmonitor.models import Actor, Job, Right
 from taskmonitor.pages.doors import fragment, page
-from taskmonitor.pages.query import number
-from taskmonitor.pages.rows import step_level
-from taskmonitor.selectors import entities, history, jobs, state
+from taskmonitor.pages.query import identifier, number
+from taskmonitor.pages.rows import Level, address, opened, shortened, step_level
+from taskmonitor.selectors import entities, failures, history, jobs, state, tree
+from taskmonitor.selectors.failures import Failure
 from taskmonitor.services.jobs import bring_back_job, clear_job
 
 ENTITIES_SHOWN = 50
@@ -26,13 +27,14 @@ HISTORY_SIZE = 50
 def job_detail(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse:
     position = feed.last()
     job = jobs.job(job_id, actor)
+    facts = _facts(request, job, actor)
     return render(
         request,
         "taskmonitor/job_detail.html",
         {
-            **_facts(job, actor),
+            **facts,
             **_history(request, job),
-            "level": step_level(job, None, level=1, after=number(request, "after", -1)),
+            "levels": _levels(request, job, facts["failure"]),
             "position": position,
         },
     )
@@ -40,7 +42,7 @@ def job_detail(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse
 
 @fragment
 def job_facts(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResponse:
-    return render(request, "taskmonitor/_job_facts.html", _facts(jobs.job(job_id, actor), actor))
+    return render(request, "taskmonitor/_job_facts.html", _facts(request, jobs.job(job_id, actor), actor))
 
 
 @fragment
@@ -64,15 +66,40 @@ def job_bring_back(request: HttpRequest, actor: Actor, job_id: UUID) -> HttpResp
     return redirect("job_detail", job.pk)
 
 
-def _facts(job: Job, actor: Actor) -> dict[str, Any]:
+def _levels(request: HttpRequest, job: Job, failure: Failure | None) -> list[Level]:
+    """The steps as the page shows them at first: open at the step that the address names, or else at the failure."""
+    step_id = identifier(request, "step")
+    if failure and (step_id == failure.step.pk or not {"step", "after"} & request.GET.keys()):
+        return opened(job, [*failure.above, failure.step])
+    if step_id and (step := job.steps.filter(pk=step_id).first()):
+        return opened(job, [*tree.ancestors(step), step])
+    return [step_level(job, None, level=1, after=number(request, "after", -1))]
+
+
+def _facts(request: HttpRequest, job: Job, actor: Actor) -> dict[str, Any]:
     may_clear = actor.changes(job) and (actor.may(Right.CONTROL) or actor.may(Right.INJECT))
     return {
         "job": job,
         "state": state.of_job(job),
+        **_failure(request, job),
         "entities": entities.of_job(job, limit=ENTITIES_SHOWN),
         "commands": commands.of_job(job.pk, actor, limit=COMMANDS_SHOWN),
         "clearing": may_clear and job.ended and ("job_bring_back" if job.cleared_at else "job_clear"),
         "now": timezone.now(),
+    }
+
+
+def _failure(request: HttpRequest, job: Job) -> dict[str, Any]:
+    """The cause that the address names, or else the first, with the addresses of those beside it."""
+    failure = failures.failure(job, identifier(request, "step"))
+    if failure is None:
+        return {"failure": None}
+    return {
+        "failure": failure,
+        **shortened(failure.above),
+        "failure_address": address(job, failure.step),
+        "previous_address": address(job, failure.previous) if failure.previous else "",
+        "next_address": address(job, failure.next) if failure.next else "",
     }
 
 

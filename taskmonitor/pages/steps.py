@@ -1,6 +1,5 @@
 """The page of one step, and the fragments that trees of steps are loaded and kept fresh by."""
 
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from taskmonitor import feed
-from taskmonitor.models import Actor, Step
+from taskmonitor.models import Actor
 from taskmonitor.pages import rows
 from taskmonitor.pages.doors import fragment, page
 from taskmonitor.pages.query import number
@@ -25,8 +24,8 @@ def step_detail(request: HttpRequest, actor: Actor, job_id: UUID, step_id: UUID)
         {
             "job": step.job,
             "row": rows.step_row(step.job, step, level=1),
-            **_path(step),
-            "level": rows.step_level(step.job, step.pk, level=1, after=number(request, "after", -1)),
+            **rows.shortened(tree.ancestors(step)),
+            "levels": [rows.step_level(step.job, step.pk, level=1, after=number(request, "after", -1))],
             "position": position,
             "now": timezone.now(),
         },
@@ -63,14 +62,6 @@ def step_row(request: HttpRequest, actor: Actor, job_id: UUID, step_id: UUID) ->
     step = jobs.step(job_id, step_id, actor)
     row = rows.step_row(step.job, step, level=_level(request))
     return render(request, "taskmonitor/_step_row.html", {"row": row, "now": timezone.now()})
-
-
-def _path(step: Step) -> dict[str, Any]:
-    """The steps above it, as far as there is room: the first and the last ones."""
-    above = tree.ancestors(step)
-    if len(above) <= 6:
-        return {"outer": above}
-    return {"outer": above[:2], "folded": len(above) - 5, "inner": above[-3:]}
 
 
 def _level(request: HttpRequest) -> int:

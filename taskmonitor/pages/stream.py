@@ -14,7 +14,7 @@ from taskmonitor.logs import note
 from taskmonitor.models import Actor, Verb
 from taskmonitor.pages.stream_watch import watch
 from taskmonitor.selectors import access
-from taskmonitor.stream import Change, Reset, hub
+from taskmonitor.stream import BENEATH, Change, Reset, hub
 
 PATIENCE = 15  # seconds of silence that proxies bear
 
@@ -56,10 +56,10 @@ def _written(news: list[Change] | Reset) -> str:
 
 
 def _latest(changes: list[Change]) -> list[Change]:
-    """The last change of each thing; the first one too if that added it."""
+    """The last change of each thing; the first one too if that added it. What is only beneath comes first."""
     latest = {(change.job_id, change.step_id): change for change in changes if change.verb != Verb.ADDED}
     added = [change for change in changes if change.verb == Verb.ADDED]
-    return sorted([*added, *latest.values()], key=lambda change: change.position)
+    return sorted([*added, *latest.values()], key=lambda change: (change.position, change.verb != BENEATH))
 
 
 def _event(change: Change) -> str:
@@ -70,7 +70,10 @@ def _event(change: Change) -> str:
         "version": change.version,
         "verb": change.verb,
     }
-    return f"id: {change.position}\nevent: change\ndata: {json.dumps(data)}\n\n"
+    seen = (
+        "" if change.verb == BENEATH else f"id: {change.position}\n"
+    )  # with the change itself, which comes next
+    return f"{seen}event: change\ndata: {json.dumps(data)}\n\n"
 
 
 @sync_to_async

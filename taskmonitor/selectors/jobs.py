@@ -16,12 +16,18 @@ from taskmonitor.models import Actor, Job, JobEntity, Right, Step
 from taskmonitor.selectors.expressions import like
 from taskmonitor.statements import Filtered, Prepared, planned_afresh
 
-_JOB = Prepared(lambda key: Job.objects.select_related("owner").filter(pk=key))
+_ASKED_OF_CAUSES = ("id", "description", "depth", "reason")
+_OF_CAUSES = [
+    f"first_cause__{field.name}" for field in Step._meta.concrete_fields if field.name not in _ASKED_OF_CAUSES
+]
+_JOB = Prepared(
+    lambda key: Job.objects.select_related("owner", "first_cause").defer(*_OF_CAUSES).filter(pk=key)
+)
 _STEP = Prepared(lambda job, key: Step.objects.select_related("job").filter(job=job, pk=key))
 _UNASKED = ("cleared_at", "last_sign", "stale_at", "text_id")  # for by any list
 _UNASKED_OF_OWNERS = ("password", "last_login", "date_joined", "is_active", "is_staff", "is_superuser")
-_NOT_READ = (*_UNASKED, *(f"owner__{name}" for name in _UNASKED_OF_OWNERS))
-_JOBS = Filtered(lambda: Job.objects.select_related("owner").defer(*_NOT_READ))
+_NOT_READ = (*_UNASKED, *(f"owner__{name}" for name in _UNASKED_OF_OWNERS), *_OF_CAUSES)
+_JOBS = Filtered(lambda: Job.objects.select_related("owner", "first_cause").defer(*_NOT_READ))
 _PLACES = Filtered(lambda: Job.objects.only("start_time"))  # with the key, as indexes have them
 
 EVERYBODYS = Q(cleared_at=None)

@@ -34,7 +34,7 @@ STATES = {
 
 
 def of_job(job: Job) -> State:
-    """The state of the job. It ended with warnings if a step did badly; it is lost if it missed its own limit."""
+    """The state of the job. It ended with warnings if a step did badly, however deep; it is lost if it missed its own limit."""
     if job.status == Status.FINISHED and job.steps_bad:
         return WARNINGS
     if job.status == Status.UNKNOWN and (job.heartbeat_limit or job.deadline):
@@ -43,10 +43,10 @@ def of_job(job: Job) -> State:
 
 
 def of_step(step: Step, beneath: Counts | None = None) -> State:
-    """The state of the step, given how the steps right `beneath` it stand. Open ones of a silent job are as unknown as it."""
+    """The state of the step, given how the steps `beneath` it stand, however deep. Open ones of a silent job are as unknown as it."""
     if step.status == Status.STARTED and step.job.status == Status.UNKNOWN:
         return of_job(step.job)
-    if step.status == Status.FINISHED and beneath and (beneath.bad or beneath.open):
+    if step.status == Status.FINISHED and beneath and (beneath.bad or beneath.left):
         return WARNINGS
     return of_status(step.status)
 

@@ -1,7 +1,7 @@
 """The steps of a job as a tree: one query, however deep, and a flat list in the order of reading."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, Q
 
-from taskmonitor.lifecycle import Status
+from taskmonitor.lifecycle import ENDED, LIVE, Status
 from taskmonitor.models import Job, Step
 from taskmonitor.models.job import percent
 from taskmonitor.selectors.expressions import Spelled
@@ -100,12 +100,13 @@ def _in_reading_order(key: str, beneath: dict[str, list[AnyPlace]]) -> list[AnyP
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How the sub-steps right under a step stand."""
+    """How the sub-steps right under a step stand, and what is wrong with any step beneath it, however deep."""
 
     total: int = 0
     ok: int = 0
-    bad: int = 0
     open: int = 0
+    bad: int = 0  # FAILED or ABORTED, at any depth
+    left: int = 0  # open beneath a step that has ended, at any depth
 
 
 def level(job: Job, parent_step_id: UUID | None, *, limit: int, after: int = -1) -> list[Step]:
@@ -119,23 +120,57 @@ def size(job: Job, parent_step_id: UUID | None) -> int:
     return job.steps.filter(parent_step=parent_step_id).count()
 
 
-def sub_step_counts(steps: Sequence[Step]) -> dict[UUID, Counts]:
-    """For each of the steps that has sub-steps, how these stand; one query."""
+_STATUSES = Prepared(
+    lambda job: Step.objects.filter(job=job).values_list(*map(Spelled, ("pk", "parent_step_id")), "status")
+)
+
+
+def counts(job: Job, steps: Sequence[Step]) -> dict[UUID, Counts]:
+    """For each of the steps, siblings in the job, that has sub-steps, how what is beneath it stands.
+
+    One query; and another one, of all steps of the job, if something may be wrong with these.
+    """
     rows = (
         Step.objects.filter(parent_step__in=[step.pk for step in steps])
-        .values("parent_step_id")
+        .values_list("parent_step_id")
         .annotate(
             total=Count("pk"),
             ok=Count("pk", filter=Q(status=Status.FINISHED)),
-            bad=Count("pk", filter=Q(status__in=(Status.FAILED, Status.ABORTED))),
+            open=Count("pk", filter=Q(status__in=LIVE)),
         )
     )
-    return {
-        row["parent_step_id"]: Counts(
-            total=row["total"], ok=row["ok"], bad=row["bad"], open=row["total"] - row["ok"] - row["bad"]
-        )
-        for row in rows
-    }
+    found = {key: Counts(total, ok, still_open) for key, total, ok, still_open in rows}
+    ended = any(step.ended for step in steps if step.pk in found)
+    if found and (job.steps_bad or (ended and job.steps_open)):
+        wrong = _wrong_beneath(job, {str(step.pk): step.ended for step in steps})
+        return {key: replace(each, **wrong[str(key)]) for key, each in found.items()}
+    return found
+
+
+def _wrong_beneath(job: Job, tops: dict[str, bool]) -> dict[str, dict[str, int]]:
+    """For each of the steps `tops`, which are siblings, how many beneath it are bad, or left open if it has ended."""
+    parents: dict[str, str | None] = {}
+    wrong: list[tuple[str, str]] = []
+    for key, parent, status in _STATUSES.rows(job.pk):
+        parents[key] = parent
+        if status != Status.FINISHED:
+            wrong.append((key, status))
+    counted = {key: {"bad": 0, "left": 0} for key in tops}
+    above: dict[str | None, str | None] = {None: None, **{key: key for key in tops}}  # the top over each step
+    for key, status in wrong:
+        path, at = [], parents[key]
+        while at not in above:
+            path.append(at)
+            at = parents.get(at or "")
+        top = above[at]
+        above |= dict.fromkeys(path, top)
+        if top is None:
+            continue
+        if status in ENDED:
+            counted[top]["bad"] += 1
+        elif tops[top]:
+            counted[top]["left"] += 1
+    return counted
 
 
 def ancestors(step: Step) -> list[Step]:

@@ -16,6 +16,7 @@ from taskmonitor.errors import Invalid, ParentEnded
 from taskmonitor.lifecycle import Status
 from taskmonitor.models import SYSTEM, Actor, Event, Job, Step, StepType, Verb
 from taskmonitor.services import _job_row as row
+from taskmonitor.services._causes import blame
 from taskmonitor.statements import insert
 
 
@@ -111,14 +112,21 @@ class OwnWork:
         step = self.step(step_id)
         if step is None or step.ended:
             return False
-        old, fields = step.status, {"end_time": self.now, "last_updated": self.now, "reason": reason}
+        if status == Status.FAILED:
+            self._store()
+            self._fields |= blame(step, self._counted("causes"))
+        self._end(step, status, reason)
+        return True
+
+    def _end(self, step: Step, status: Status, reason: str = "") -> None:
+        old = step.status
+        fields = {"end_time": self.now, "last_updated": self.now, "reason": reason, "cause": step.cause}
         if _is_new(step):
             step.remember(status=status, **fields)
         else:
             step.move(status, **fields)
         self._count(open=-1, bad=int(status in row.BAD))
-        self.note(Verb.MOVED, step_id=step_id, old_status=old, new_status=status, text=reason)
-        return True
+        self.note(Verb.MOVED, step_id=step.pk, old_status=old, new_status=status, text=reason)
 
     def progress(self, step_id: UUID, **fields: Any) -> None:
         """Write progress fields to the open step."""
@@ -130,7 +138,8 @@ class OwnWork:
     def end(self, status: Status, reason: str = "") -> None:
         """End the job, and whatever is open in it, in the same way."""
         for step in self._new():
-            self.end_step(step.pk, status)
+            if not step.ended:
+                self._end(step, status)
         if still_open := self._counted("steps_open"):
             self._count(open=-still_open, bad=still_open if status in row.BAD else 0)
             open_steps = row.open_steps(self.job)
@@ -154,10 +163,16 @@ class OwnWork:
             self.job.move(fields.pop("status"), **fields)
         else:
             self.job.change(**fields)
-        insert(*self._new())
+        self._store()
         for event in self._events:
             event.version = self.job.version
         feed.append(*self._events)
+
+    def _store(self) -> None:
+        """Store what is new as it is now, so that the database can be asked about it."""
+        if _is_new(self.job):
+            insert(self.job)
+        insert(*self._new())
 
     def _new(self) -> list[Step]:
         return [step for step in self._steps.values() if _is_new(step)]

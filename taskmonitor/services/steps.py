@@ -10,6 +10,7 @@ from taskmonitor.errors import Conflict, Ended, Invalid, ParentEnded
 from taskmonitor.lifecycle import ENDED, Status
 from taskmonitor.models import Actor, Event, Job, Right, Step, StepType, Verb
 from taskmonitor.services import _job_row as row
+from taskmonitor.services._causes import blame
 from taskmonitor.services.text import checked, required
 from taskmonitor.services.transaction import writing
 from taskmonitor.statements import insert
@@ -29,17 +30,21 @@ def add_step(
     now: datetime,
     parent_step_id: UUID | None = None,
     status: str = Status.STARTED,
+    reason: str = "",
 ) -> Step:
     """Store a new external step under the job, or under one of its steps (oVirt: AddExternalStep).
 
-    A step recorded after the fact, with a `status` that ends it, gets its end time at once.
+    A step recorded after the fact, with a `status` that ends it, gets its end time at once. The reason is that
+    of its status, so a STARTED step has none.
     """
     row.require(actor, Right.INJECT)
     if type not in TYPES:
         raise Invalid("type", f"{type} is not one of {', '.join(TYPES)}.")
     if status not in STATUSES:
         raise Invalid("status", f"{status} is not one of {', '.join(STATUSES)}.")
-    text = required("description", description)
+    text, why = required("description", description), checked("reason", reason)
+    if status == Status.STARTED:
+        why = ""
     with writing():
         job = row.locked_external(job_id, actor)
         if job.ended:
@@ -53,11 +58,13 @@ def add_step(
             description=text,
             type=type,
             status=status,
+            reason=why,
             external=True,
             start_time=now,
             end_time=now if status in ENDED else None,
             last_updated=now,
         )
+        causes = blame(step, job.causes) if status == Status.FAILED else {}
         insert(step)
         revival = row.touch(
             job,
@@ -66,8 +73,9 @@ def add_step(
             steps_total=job.steps_total + 1,
             steps_open=job.steps_open + (not step.ended),
             steps_bad=job.steps_bad + (status in row.BAD),
+            **causes,
         )
-        added = Event.of(job, Verb.ADDED, actor=actor, now=now, step_id=step.pk, new_status=status)
+        added = Event.of(job, Verb.ADDED, actor=actor, now=now, step_id=step.pk, new_status=status, text=why)
         feed.append(*revival, added)
     logger.info("Step id=%s job=%s status=%s", step.pk, job.pk, step.status)
     return step
@@ -101,7 +109,8 @@ def end_step(
         if step.status == target:
             return step
         old = step.status
-        step.move(target, end_time=now, last_updated=now, reason=text)
+        causes = blame(step, job.causes) if target == Status.FAILED else {}
+        step.move(target, end_time=now, last_updated=now, reason=text, cause=step.cause)
         beneath = _beneath(step, row.open_steps(job)) if force else []
         events = row.touch(
             job,
@@ -109,6 +118,7 @@ def end_step(
             now=now,
             steps_open=job.steps_open - 1 - len(beneath),
             steps_bad=job.steps_bad + (target in row.BAD) + len(beneath),
+            **causes,
         )
         if beneath:
             events += row.close_steps(job, beneath, Status.ABORTED, actor=actor, now=now)

@@ -44,6 +44,20 @@ def test_lines_are_applied_in_order_and_answered_one_by_one(client: Client, job:
     assert (job.status, job.steps_total, job.steps_open, job.steps_bad) == ("FAILED", 2, 0, 2)
 
 
+def test_a_step_is_added_with_what_it_failed_of(client: Client, job: Job) -> None:
+    line = {
+        "op": "add_step",
+        "description": "Copy",
+        "type": "executing",
+        "status": "failed",
+        "reason": "No space",
+    }
+    [result] = send(client, job, line)
+    assert (result["step"]["status"], result["step"]["reason"]) == ("FAILED", "No space")
+    job.refresh_from_db()
+    assert (job.causes, str(job.first_cause_id)) == (1, result["step"]["id"])
+
+
 def test_a_refused_line_changes_nothing_and_the_next_ones_go_on(client: Client, job: Job) -> None:
     results = send(
         client,

@@ -157,6 +157,30 @@ def test_ovirt_clients_always_get_a_started_step(either: Caller, job: Job, versi
     assert Step.objects.get().status == "STARTED"
 
 
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED"])
+def test_a_step_added_after_the_fact_keeps_its_reason(either: Caller, job: Job, status: str) -> None:
+    body = {**STEP, "status": status, "reason": "No space left on ds-7 <7 GiB>"}
+    told = read(either.post(f"jobs/{job.pk}/steps", "step", body))
+    step = Step.objects.get()
+    assert step.reason == told["reason"] == "No space left on ds-7 <7 GiB>"
+    assert read(either.get(f"jobs/{job.pk}/steps/{step.pk}"))["reason"] == step.reason
+    assert Job.objects.get().causes == (status == "FAILED")
+
+
+def test_a_step_that_has_not_ended_has_no_reason(plugin: Caller, job: Job) -> None:
+    plugin.post(f"jobs/{job.pk}/steps", "step", {**STEP, "reason": "No space"})
+    body = {**STEP, "status": "failed", "reason": "No space"}
+    plugin.post(f"jobs/{job.pk}/steps", "step", body, Version="4")  # as the engine, which knows neither
+    assert list(Step.objects.values_list("status", "reason")) == [("STARTED", "")] * 2
+
+
+def test_a_reason_that_is_too_long_is_refused(plugin: Caller, job: Job) -> None:
+    body = {**STEP, "status": "FAILED", "reason": "x" * 65_537}
+    status, _, words = fault(plugin.post(f"jobs/{job.pk}/steps", "step", body))
+    assert (status, words) == (400, "reason: has 65537 characters; at most 65536 are kept.")
+    assert not Step.objects.exists()
+
+
 @pytest.mark.mission("S5")
 @pytest.mark.parametrize("status", ["", "RUNNING", "0", "FINISHED,FAILED"])
 def test_a_step_has_one_of_five_statuses(either: Caller, job: Job, status: str) -> None:

@@ -40,6 +40,7 @@ class Model:
     cleared: bool = False
     parents: list[int | None] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
+    causes: list[int] = field(default_factory=list)
 
     def alive(self) -> bool:
         if self.status in ENDED:
@@ -57,12 +58,28 @@ class Model:
         children = [i for i, parent in enumerate(self.parents) if parent == step]
         return children + [deeper for child in children for deeper in self.beneath(child)]
 
+    def above(self, step: int) -> list[int]:
+        parent = self.parents[step]
+        return [] if parent is None else [parent, *self.above(parent)]
+
+    def fail(self, step: int) -> None:
+        """Make the step a cause if none beneath it FAILED, in the place of one above it if there is."""
+        if any(self.statuses[other] == "FAILED" for other in self.beneath(step)):
+            return
+        fallen = [other for other in self.above(step) if other in self.causes]
+        if fallen:
+            self.causes[self.causes.index(fallen[0])] = step
+        else:
+            self.causes.append(step)
+
     def add(self, parent: int | None, status: str) -> bool:
         if self.status in ENDED or (parent is not None and self.statuses[parent] in ENDED):
             return False
         self.alive()
         self.parents.append(parent)
         self.statuses.append(status)
+        if status == "FAILED":
+            self.fail(len(self.statuses) - 1)
         return True
 
     def end_step(self, step: int, status: str, force: bool, fails_job: bool) -> bool:
@@ -70,6 +87,8 @@ class Model:
             return self.statuses[step] == status
         self.alive()
         self.statuses[step] = status
+        if status == "FAILED":
+            self.fail(step)
         if force:
             self.close("ABORTED", self.beneath(step))
         if fails_job and status == "FAILED":
@@ -170,6 +189,14 @@ def test_counters_versions_and_statuses_agree_with_the_model(sequence: list[tupl
         len(keys),
         sum(status not in ENDED for status in model.statuses),
         sum(status in BAD for status in model.statuses),
+    )
+    causes = [step for step in found.values() if step.cause is not None]
+    assert [step.pk for step in sorted(causes, key=lambda step: step.cause or 0)] == [
+        keys[step] for step in model.causes
+    ]
+    assert (after.causes, after.first_cause_id) == (
+        len(model.causes),
+        keys[model.causes[0]] if model.causes else None,
     )
     for step in found.values():
         assert (step.end_time is not None) == (step.status in ENDED)

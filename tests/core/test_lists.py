@@ -242,7 +242,7 @@ class TestPlans:
         for read, index in (
             (lambda: tree.level(job, None, limit=50), "step_number_top"),
             (lambda: tree.level(job, top.pk, limit=50), "parent_step_id=" if SQLITE else "step_number"),
-            (lambda: tree.sub_step_counts([top]), "parent_step_id=" if SQLITE else "step_number"),
+            (lambda: tree.counts(job, [top]), "parent_step_id=" if SQLITE else "step_number"),
             (lambda: _job_row.open_steps(job), "step_open" if SQLITE else "Index"),
             (lambda: feed.read(after=feed.last() - 5, limit=10), "PRIMARY KEY" if SQLITE else "event_pkey"),
             (feed.last, "SEARCH" if SQLITE else "event_pkey"),

@@ -1,6 +1,7 @@
 """What an upgrade does to what is there already."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -84,6 +85,70 @@ def test_the_upgrade_ends_sessions_of_which_nobody_knows_whose_they_are(
     OldSession.objects.create(session_key="x" * 32, session_data="", expire_date=NOW)
     migrate("0009_accounts")
     assert not OldSession.objects.exists()
+
+
+def test_the_upgrade_finds_what_made_older_jobs_fail(migrate: Callable[[str], Apps]) -> None:
+    old = migrate("0009_accounts")
+
+    def add(model: str, **fields: Any) -> Any:
+        known = {
+            "id": uuid4(),
+            "start_time": NOW,
+            "last_updated": NOW,
+            "description": model,
+            "external": True,
+        }
+        return old.get_model("taskmonitor", model).objects.create(**known | fields)
+
+    def step(job: Any, status: str = "FAILED", minute: int = 1, under: Any = None, **fields: Any) -> Any:
+        place = {
+            "number": job.steps.filter(parent_step=under).count(),
+            "depth": under.depth + 1 if under else 0,
+        }
+        end = None if status == "STARTED" else NOW + timedelta(minutes=minute)
+        return add(
+            "Step",
+            job=job,
+            parent_step=under,
+            type="EXECUTING",
+            status=status,
+            end_time=end,
+            **place | fields,
+        )
+
+    late, running, closed, fine = (
+        add("Job", last_sign=NOW, status=status, end_time=end)
+        for status, end in (
+            ("FAILED", NOW + timedelta(minutes=9)),
+            ("STARTED", None),
+            ("FAILED", NOW + timedelta(minutes=9)),
+            ("FINISHED", NOW),
+        )
+    )
+    top = step(late, minute=3)
+    middle = step(late, "FINISHED", under=top)
+    deep = step(late, minute=2, under=middle, reason="no space")
+    with_the_job = step(late, minute=9, reason="the last drop")
+    step(late, minute=9)
+    step(late, "ABORTED")
+    alone = step(running)
+    step(running, "STARTED")
+    step(closed, minute=9)
+    step(fine, "FINISHED")
+    call_command("migrate", "taskmonitor", verbosity=0)
+    causes = {
+        job.pk: [found.pk for found in job.steps.filter(cause__isnull=False).order_by("cause")]
+        for job in Job.objects.all()
+    }
+    assert causes == {
+        late.pk: [deep.pk, with_the_job.pk],
+        running.pk: [alone.pk],
+        closed.pk: [],
+        fine.pk: [],
+    }
+    assert {job.pk: (job.causes, job.first_cause_id) for job in Job.objects.all()} == {
+        job: (len(found), found[0] if found else None) for job, found in causes.items()
+    }
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from taskmonitor.errors import Conflict, Ended, Invalid, NotFound, ParentEnded, TransitionError
 from taskmonitor.models import Event, Job, Step
 from taskmonitor.selectors import jobs as selected
-from taskmonitor.selectors import tree
+from taskmonitor.selectors import state, tree
 from taskmonitor.services import jobs, steps
 from tests.factories import NOW, make_actor, make_job, make_step
 
@@ -221,14 +221,54 @@ def test_below_1000_steps_nothing_is_nested() -> None:
         make_step(job, parent_step_id=parent.pk)
 
 
+@pytest.mark.parametrize("depth", [2, 4, 60])
+def test_a_failure_is_counted_in_each_step_above_it(depth: int, django_assert_num_queries: Any) -> None:
+    job = make_job()
+    made = chain(job, depth)
+    beside = make_step(job)
+    make_step(job, parent_step_id=beside.pk, status="FINISHED")
+    end(made[-1], "FAILED")
+    job.refresh_from_db()
+    for step in made[:-1]:
+        assert tree.counts(job, [step])[step.pk].bad == 1
+    top, *below = made
+    make_step(job, parent_step_id=below[0].pk, status="ABORTED") if depth > 2 else None
+    with django_assert_num_queries(2):
+        counts = tree.counts(job, [top, beside])
+    assert (counts[top.pk].bad, counts[beside.pk].bad) == (1 if depth == 2 else 2, 0)
+    assert made[-1].pk not in tree.counts(job, [made[-1]])
+
+
+def test_what_was_left_open_is_counted_in_each_ended_step_above_it() -> None:
+    job = make_job()
+    top, middle, _, leaf = chain(job, 4)
+    for step in (middle, top):
+        end(step)
+    for status, left in (("STARTED", 2), ("FINISHED", 1)):
+        if status == "FINISHED":
+            end(leaf)
+        job.refresh_from_db()
+        for step in (top, middle):
+            step.refresh_from_db()
+            counts = tree.counts(job, [step])[step.pk]
+            assert (counts.left, counts.bad, state.of_step(step, counts)) == (left, 0, state.WARNINGS)
+    jobs.end_job(job_id=job.pk, status="FINISHED", actor=make_actor(), now=LATER)
+    job.refresh_from_db()
+    assert state.of_step(top, tree.counts(job, [top])[top.pk]) == state.FINISHED
+
+
 def test_the_sub_steps_of_a_level_are_counted_in_one_query(django_assert_num_queries: Any) -> None:
     job = make_job()
     top, bare = make_step(job), make_step(job)
     for status in ("FINISHED", "FAILED", "ABORTED", "STARTED", "UNKNOWN"):
         make_step(job, parent_step_id=top.pk, status=status)
     with django_assert_num_queries(1):
-        counts = tree.sub_step_counts([top, bare])
-    assert counts == {top.pk: tree.Counts(total=5, ok=1, bad=2, open=2)}
+        counts = tree.counts(job, [top, bare])
+    assert counts == {top.pk: tree.Counts(total=5, ok=1, open=2)}
+    job.refresh_from_db()
+    with django_assert_num_queries(2):
+        counts = tree.counts(job, [top, bare])
+    assert counts == {top.pk: tree.Counts(total=5, ok=1, open=2, bad=2)}
     with django_assert_num_queries(1):
         level = tree.level(job, top.pk, limit=2, after=1)
     assert [step.number for step in level] == [2, 3]

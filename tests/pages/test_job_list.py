@@ -52,7 +52,7 @@ def test_a_row_says_what_a_job_is(site: Site, viewer: Client) -> None:
         "<bdi>vm</bdi></span> <bdi>db-02</bdi>",
         "+2",
         "1/2",
-        "1<span",
+        "<bdi>Copy disk</bdi>",
         "12:00:00",
         "plugin",
     ):

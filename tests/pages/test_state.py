@@ -32,7 +32,7 @@ def test_the_shown_state_of_a_job(fields: dict[str, object], shown: str) -> None
         ("FINISHED", None, "Finished"),
         ("FINISHED", Counts(total=2, ok=2), "Finished"),
         ("FINISHED", Counts(total=2, ok=1, bad=1), "Finished with warnings"),
-        ("FINISHED", Counts(total=2, ok=1, open=1), "Finished with warnings"),
+        ("FINISHED", Counts(total=2, ok=1, open=1, left=1), "Finished with warnings"),
         ("FAILED", Counts(total=2, bad=2), "Failed"),
         ("UNKNOWN", None, "Unknown"),
     ],

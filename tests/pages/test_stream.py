@@ -1,6 +1,7 @@
 """The hub between the feed and open pages, and the page stream on top of it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from taskmonitor import feed, stream
-from taskmonitor.models import Event, Right, Role, Session, Verb
+from taskmonitor.models import Event, Job, Right, Role, Session, Step, Verb
 from taskmonitor.pages import stream as page
 from taskmonitor.pages import stream_watch
+from taskmonitor.services import steps
 from taskmonitor.stream import Change, Hub, Reset
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
 
@@ -51,6 +53,48 @@ def test_a_commit_of_this_process_is_news_at_once(monkeypatch: pytest.MonkeyPatc
             assert [(c.step_id, c.parent_step_id) for c in found] == [(step.pk, None), (below.pk, step.pk)]
 
     run(follow)
+
+
+def test_what_goes_wrong_is_news_of_each_step_above_it() -> None:
+    job = make_job()
+    a = make_step(job)
+    b = make_step(job, parent_step_id=a.pk)
+    c = make_step(job, parent_step_id=b.pk)
+    d, e = make_step(job, parent_step_id=c.pk), make_step(job, parent_step_id=c.pk)
+
+    def end(step: Step, status: str) -> list[tuple[Any, str]]:
+        last = feed.last()
+        steps.end_step(job_id=job.pk, step_id=step.pk, status=status, actor=make_actor(), now=NOW)
+        found = stream._read(last)
+        assert {change.version for change in found} == {Job.objects.get().version}
+        assert {change.position for change in found} == {feed.last()}
+        return [(change.step_id, change.verb) for change in found]
+
+    assert end(e, "FINISHED") == [(e.pk, "moved")]
+    above = [(b.pk, stream.BENEATH), (a.pk, stream.BENEATH)]
+    assert end(c, "FINISHED") == [(c.pk, "moved")]
+    assert end(d, "FAILED") == [*above, (d.pk, "moved")]
+    left = make_step(job, parent_step_id=b.pk)
+    end(b, "FINISHED")
+    assert end(left, "FINISHED") == [
+        (a.pk, stream.BENEATH),
+        (left.pk, "moved"),
+    ]  # it was left open beneath one that has ended
+    told = page._written(
+        [Change(7, job.pk, 1, a.pk, None, 7, stream.BENEATH), Change(7, job.pk, 1, d.pk, c.pk, 7, "moved")]
+    )
+    assert re.findall('^id: |"step": "([^"]*)"', told, re.MULTILINE) == [str(a.pk), "", str(d.pk)]
+
+
+def test_200_levels_that_fail_at_once_are_each_told_once() -> None:
+    job = make_job()
+    top = step = make_step(job)
+    for _ in range(200):
+        step = make_step(job, parent_step_id=step.pk)
+    last = feed.last()
+    steps.end_step(job_id=job.pk, step_id=top.pk, status="FAILED", force=True, actor=make_actor(), now=NOW)
+    beneath = [change.step_id for change in stream._read(last) if change.verb == stream.BENEATH]
+    assert len(beneath) == len(set(beneath)) == 199
 
 
 def test_a_commit_of_another_process_is_news_soon() -> None:
