@@ -17,7 +17,7 @@ from taskmonitor import text_index
 from taskmonitor.errors import Invalid
 from taskmonitor.lifecycle import LIVE, Status
 from taskmonitor.models import Entity, JobEntity
-from taskmonitor.selectors.expressions import like, matching
+from taskmonitor.selectors.expressions import by_walk, like, matching
 from taskmonitor.selectors.jobs import ALL, Part, is_few, keys
 from taskmonitor.statements import Filtered
 
@@ -117,7 +117,9 @@ def _correlation(name: str, sign: str, value: str) -> Parts:
         return ALL if only else ()
     if not only:
         return (Part(~where),)
-    return (Part(where, bounded=True),) if value.startswith("*") else _narrowed(where, where)
+    if value.startswith("*"):
+        return (Part(where, bounded=True),)
+    return _narrowed(matching(by_walk(name), value) if "*" in value else where, where)
 
 
 def _status(name: str, sign: str, value: str) -> Parts:
@@ -176,8 +178,11 @@ def _identifier(name: str, sign: str, value: str) -> Parts:
     if not star:
         where = Q(pk=UUID(digits))
         return (Part(where, few=True) if _only(name, sign) else Part(~where),)
-    where = Q(pk__gte=UUID(digits.ljust(32, "0")), pk__lte=UUID(digits.ljust(32, "f")))
-    return _narrowed(where, where) if _only(name, sign) else (Part(~where),)
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    where = Q(pk__gte=first, pk__lte=last)
+    if not _only(name, sign):
+        return (Part(~where),)
+    return _narrowed(Q(**{f"{by_walk(name)}__gte": first, f"{by_walk(name)}__lte": last}), where)
 
 
 def _instant(name: str, sign: str, value: str) -> Parts:

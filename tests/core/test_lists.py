@@ -210,6 +210,8 @@ class TestPlans:
             ("correlation_id = c-77*", "job_correlation", "job_correlation"),
             ("correlation_id = c-77*7", "job_correlation", "job_correlation"),
             ("correlation_id = nonesuch_*", "job_correlation", "job_correlation"),
+            pytest.param("correlation_id = c*", "job_newest", "job_by_owner", marks=sqlite),
+            pytest.param("id = *", "job_newest", "job_by_owner", marks=sqlite),
             pytest.param("correlation_id = *-7", "job_newest", "job_by_owner", marks=sqlite),
             ("id = 01234567*", PRIMARY_KEY, PRIMARY_KEY),
             ("entity = web-1", "entity_history", "job_by_owner"),
