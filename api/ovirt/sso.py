@@ -76,7 +76,7 @@ def _by_header(request: HttpRequest) -> HttpResponse:
     except AuthenticationFailed as problem:
         return _challenge(str(problem))
     if given is None:
-        return _challenge("Give a user name and a password in a Basic header.")
+        return _challenge("Give a user name and a password in a Basic header; there is no login by Kerberos.")
     return _granted(request, *given, refuse=_challenge)
 
 
