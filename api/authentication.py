@@ -18,7 +18,7 @@ from taskmonitor.services.login import verified
 from taskmonitor.services.login_record import note_password_use
 from taskmonitor.sessions import PASSWORD_FIRST
 
-CHALLENGE = 'Basic realm="Task Monitor"'
+CHALLENGE = 'Basic realm="Task Monitor", charset="UTF-8"'
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -37,20 +37,18 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class PasswordAuthentication(BaseAuthentication):
-    """HTTP Basic."""
+    """HTTP Basic. The user stands at the request too, for who prefers a session (api/persistent.py)."""
 
     def authenticate(self, request: Request) -> tuple[User, None] | None:
-        encoded = _credentials(request, "basic")
-        if encoded is None:
+        given = name_and_password(request)
+        if given is None:
             return None
-        try:
-            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except ValueError:
-            raise AuthenticationFailed("The Authorization header is not Basic as RFC 7617 has it.") from None
+        name, password = given
         now, place = timezone.now(), address(request)
         user = verified(name=name, password=password, address=place, now=now)
         refuse_expired_password(user, now)
         note_password_use(user, place, now)
+        request._request.password_user = user  # type: ignore[attr-defined]
         return user, None
 
 
@@ -64,13 +62,25 @@ class SessionAuthentication(authentication.SessionAuthentication):
         return found
 
 
+def name_and_password(request: HttpRequest | Request) -> tuple[str, str] | None:
+    """What the Authorization header has, if it is Basic (RFC 7617); AuthenticationFailed if it is so in name only."""
+    encoded = _credentials(request, "basic")
+    if encoded is None:
+        return None
+    try:
+        name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        raise AuthenticationFailed("The Authorization header is not Basic as RFC 7617 has it.") from None
+    return name, password
+
+
 def address(request: HttpRequest | Request) -> str:
     """The address that the request came from; empty if it came through a local socket."""
     found: str = request.META.get("REMOTE_ADDR") or ""
     return found
 
 
-def _credentials(request: Request, wanted: str) -> str | None:
+def _credentials(request: HttpRequest | Request, wanted: str) -> str | None:
     """What the Authorization header has behind the wanted scheme; None if it has another one."""
     scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return credentials.strip() if scheme.lower() == wanted else None

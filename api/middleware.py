@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from api import charset
+from api import charset, persistent
 from api.errors import COME_AGAIN, plain_fault
 from api.negotiation import wants_json
 from api.wire import Wire
@@ -84,6 +84,8 @@ class ApiMiddleware:
         if match:
             request.path_info = "/api" + match["rest"].replace("/Jobs", "/jobs", 1)
         response = self.get_response(request)
+        if match and ("HTTP_PREFER" in request.META or "HTTP_COOKIE" in request.META):
+            persistent.keep(request, response)
         if response.status_code >= 300 and response.get("Content-Type", "").startswith("text/"):
             return _instead_of_page(request, wire, response)
         return response

@@ -172,7 +172,20 @@ SECURITY = {
             "Its scope has `read` for each GET, `inject` for jobs and steps, `control` for commands and others' jobs."
         ),
     },
-    "password": {"type": "http", "scheme": "basic"},
+    "password": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "In UTF-8. With `Prefer: persistent-auth` the answer sets the cookie `JSESSIONID`, which stands for it.",
+    },
+    "persistent": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "JSESSIONID",
+        "description": (
+            "For programs, beside `Prefer: persistent-auth`: without that the request is its last one. "
+            "It is idle for 30 minutes at most."
+        ),
+    },
     "session": {
         "type": "apiKey",
         "in": "cookie",

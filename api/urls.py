@@ -34,6 +34,6 @@ urlpatterns = [
     path("api/commands/<uuid:command_id>/resume", commands.Resume.as_view()),
     path("api/commands/<uuid:command_id>/remove", commands.Remove.as_view()),
     path("ovirt-engine/sso/oauth/token", sso.token),
-    path("ovirt-engine/sso/oauth/token-http-auth", sso.unsupported),
+    path("ovirt-engine/sso/oauth/token-http-auth", sso.token_by_header),
     path("ovirt-engine/services/sso-logout", sso.logout),
 ]

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from coordinator.models import ENDED, CommandEntity, CommandStatus
 from taskmonitor.errors import NotFound
 from taskmonitor.models import Actor, Right
-from taskmonitor.selectors.expressions import Computed
+from taskmonitor.selectors.expressions import Computed, like
 from taskmonitor.selectors.jobs import FARTHEST, Cursor
 from taskmonitor.services.text import checked
 
@@ -92,7 +92,8 @@ def containing(commands: QuerySet[CommandEntity], text: str) -> QuerySet[Command
     """Those of the newest commands whose type or error has the text; or the one whose id it is."""
     with suppress(ValueError):
         return commands.filter(pk=UUID(text))
-    found = commands.filter(Q(command_type__icontains=checked("text", text)) | Q(error__icontains=text))
+    pattern = f"*{checked('text', text)}*"
+    found = commands.filter(like("command_type", pattern) | like("error", pattern))
     times = commands.order_by("-created_at", "-command_id").values_list("created_at", flat=True)
     farthest = times[FARTHEST : FARTHEST + 1].first()
     return found.filter(created_at__gt=farthest) if farthest else found

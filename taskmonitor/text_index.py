@@ -9,12 +9,14 @@ after each migration, for a change of the job's table takes SQLite's triggers aw
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from django.apps.registry import Apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connection, transaction
 
+from taskmonitor.letters import apart_in_trigrams
 from taskmonitor.statements import executed
 
 logger = logging.getLogger(__name__)
@@ -82,7 +84,7 @@ def expression(pattern: str) -> str:
     if connection.vendor != "sqlite":
         return ""
     grams = dict.fromkeys(gram for text in pattern.split("*") for gram in _cover(text))
-    return " AND ".join('"' + gram.replace('"', '""') + '"' for gram in list(grams)[:MOST_GRAMS])
+    return " AND ".join(f"({_in_any_case(gram)})" for gram in list(grams)[:MOST_GRAMS])
 
 
 def is_there() -> bool:
@@ -106,6 +108,12 @@ def _cover(text: str) -> Iterator[str]:
         yield text[start : start + GRAM]
     if len(text) > GRAM:
         yield text[-GRAM:]
+
+
+def _in_any_case(gram: str) -> str:
+    """What finds the trigram, however it is spelled."""
+    spelled = ("".join(letters).replace('"', '""') for letters in product(*map(apart_in_trigrams, gram)))
+    return " OR ".join(f'"{one}"' for one in spelled)
 
 
 def before_second(time: datetime) -> int:
@@ -144,3 +152,9 @@ def _build_postgresql() -> None:
         )
         # so that the planner knows of a word in a hundred that it is frequent, and walks down the list for it
         cursor.execute("ALTER INDEX job_text ALTER COLUMN 1 SET STATISTICS 1000")
+        cursor.execute("SELECT upper('ü') = 'Ü'")
+        if not cursor.fetchone()[0]:
+            logger.warning(
+                "The database's LC_CTYPE knows the case of ASCII's letters only: searches find others as they "
+                "are written. Make the database with another one, such as C.UTF-8, and load a dump into it."
+            )

@@ -116,7 +116,7 @@ def wait_for_address(data: Path, process: subprocess.Popen[bytes]) -> str:
 
 
 @contextmanager
-def own_database() -> Iterator[dict[str, str]]:
+def own_database(options: str = "") -> Iterator[dict[str, str]]:
     """The environment that names a fresh database, dropped in the end; empty for SQLite."""
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith(("postgres", "psql")):
@@ -125,7 +125,7 @@ def own_database() -> Iterator[dict[str, str]]:
     name = f"tm_live_{uuid4().hex[:12]}"
     server = psycopg.connect(_with_name(url, "postgres"), autocommit=True)
     try:
-        server.execute(f"CREATE DATABASE {name}".encode())
+        server.execute(f"CREATE DATABASE {name} {options}".encode())
         try:
             yield {"DATABASE_URL": _with_name(url, name)}
         finally:

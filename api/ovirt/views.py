@@ -150,6 +150,8 @@ class Jobs(OvirtView):
         limit, after = self.whole("max"), self.parameter("after")
         if after is not None:  # it ends with a link, so it is read before it is written
             limit = PAGE if limit is None else min(limit, PAGE)
+        if limit is None and query.page > 1:
+            limit = 0  # without `max` all of them are on page 1 (oVirt: the same)
         follows = self.follows(*FOLLOWED)
         seen = selected.visible(self.actor, own_only=self.flag("filter"))
         offset = 0 if after else query.offset(limit or 0)

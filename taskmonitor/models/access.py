@@ -66,11 +66,16 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def session_digest(secret: str) -> str:
+    """The same of a session's secret, so that neither opens what the other does."""
+    return digest(f"session {secret}")
+
+
 class AccessToken(models.Model):
     """A bearer token. Only its SHA-256 is stored, so it can be shown once and never again.
 
     A named one is made by its user for a program and lasts until it expires or is revoked; one without
-    name is a login of an oVirt client (`/ovirt-engine/sso/oauth/token`).
+    name is a login of an oVirt client (`/ovirt-engine/sso/oauth/token`), or its session (JSESSIONID).
     """
 
     SCOPES = {"read": (), "inject": (Right.INJECT,), "control": (Right.CONTROL,)}

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from taskmonitor.errors import NotFound
 from taskmonitor.models import AccessToken, Actor, Right, Session
-from taskmonitor.models.access import digest
+from taskmonitor.models.access import digest, session_digest
 from taskmonitor.statements import Prepared
 
 _TOKEN = Prepared(lambda digest: AccessToken.objects.filter(digest=digest).select_related("user"))
@@ -82,7 +82,16 @@ def _permissions(user: User) -> set[int]:
 
 def valid_token(secret: str, now: datetime) -> AccessToken | None:
     """The token with that secret and its user; None if it is unknown or expired, or its user disabled."""
-    token = _TOKEN.first(digest(secret))
+    return _valid(digest(secret), now)
+
+
+def valid_session(secret: str, now: datetime) -> AccessToken | None:
+    """The same of a session of an oVirt client; nothing is asked for an empty secret."""
+    return _valid(session_digest(secret), now) if secret else None
+
+
+def _valid(digest: str, now: datetime) -> AccessToken | None:
+    token = _TOKEN.first(digest)
     if token is None or (token.expires and token.expires <= now) or not token.user.is_active:
         return None
     return token

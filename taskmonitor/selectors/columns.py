@@ -1,5 +1,6 @@
 """What a condition on each column of the search language means: the parts of the list that meet it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,8 @@ from taskmonitor import text_index
 from taskmonitor.errors import Invalid
 from taskmonitor.lifecycle import LIVE, Status
 from taskmonitor.models import Entity, JobEntity
-from taskmonitor.selectors.expressions import like
-from taskmonitor.selectors.jobs import Part, is_few, keys
+from taskmonitor.selectors.expressions import by_walk, like, matching
+from taskmonitor.selectors.jobs import ALL, Part, is_few, keys
 from taskmonitor.statements import Filtered
 
 Parts = tuple[Part, ...]
@@ -93,18 +94,32 @@ def _narrowed(where: Q, *candidates: Q, order: tuple[str, ...] = ()) -> Parts:
     return (Part(where & Q(pk__among=found), few=True),)
 
 
+def _is_any(value: str) -> bool:
+    return value != "" and not value.strip("*")
+
+
 def _text(name: str, sign: str, value: str) -> Parts:
-    return _described(value) if _only(name, sign) else (Part(~like(name, value)),)
+    only = _only(name, sign)
+    if _is_any(value):
+        return ALL if only else ()
+    return _described(value) if only else (Part(~like(name, value)),)
 
 
-def _exact(name: str, sign: str, value: str) -> Parts:
-    where = Q(**{name: value})
+def _action_type(name: str, sign: str, value: str) -> Parts:
+    where = matching(name, value)
     return (Part(where if _only(name, sign) else ~where),)
 
 
 def _correlation(name: str, sign: str, value: str) -> Parts:
-    where = Q(correlation_id=value)
-    return _narrowed(where, where) if _only(name, sign) else (Part(~where),)
+    """By the index, which finds what begins alike; what may begin in any way is looked for among the newest."""
+    only, where = _only(name, sign), matching(name, value)
+    if _is_any(value):
+        return ALL if only else ()
+    if not only:
+        return (Part(~where),)
+    if value.startswith("*"):
+        return (Part(where, bounded=True),)
+    return _narrowed(matching(by_walk(name), value) if "*" in value else where, where)
 
 
 def _status(name: str, sign: str, value: str) -> Parts:
@@ -157,11 +172,17 @@ def _linked(named: Q) -> Q:
 
 
 def _identifier(name: str, sign: str, value: str) -> Parts:
-    try:
-        where = Q(pk=UUID(value))
-    except ValueError:
-        raise Invalid("search", f"{name} {value} is not a UUID.") from None
-    return (Part(where, few=True) if _only(name, sign) else Part(~where),)
+    digits, star, rest = value.replace("-", "").partition("*")
+    if rest or not re.fullmatch("[0-9a-fA-F]{0,31}" if star else "[0-9a-fA-F]{32}", digits):
+        raise Invalid("search", f"{name} {value} is not a UUID, nor the beginning of one and *.")
+    if not star:
+        where = Q(pk=UUID(digits))
+        return (Part(where, few=True) if _only(name, sign) else Part(~where),)
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    where = Q(pk__gte=first, pk__lte=last)
+    if not _only(name, sign):
+        return (Part(~where),)
+    return _narrowed(Q(**{f"{by_walk(name)}__gte": first, f"{by_walk(name)}__lte": last}), where)
 
 
 def _instant(name: str, sign: str, value: str) -> Parts:
@@ -206,7 +227,7 @@ COLUMNS: dict[str, Callable[[str, str, str], Parts]] = {
     "auto_cleared": _auto_cleared,
     "owner": _owner,
     "entity": _entity,
-    "action_type": _exact,
+    "action_type": _action_type,
     "correlation_id": _correlation,
     "start_time": _instant,
     "end_time": _instant,

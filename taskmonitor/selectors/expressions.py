@@ -6,6 +6,7 @@ from django.db import connection
 from django.db.models import CharField, DateTimeField, Q, TextField, Transform, UUIDField
 from django.db.models.functions import Cast
 
+from taskmonitor.letters import in_any_case
 from taskmonitor.statements import Comparison
 
 
@@ -13,6 +14,12 @@ class Like(Comparison):
     """The field has the pattern, in which % stands for any text. A regular expression could run for ever."""
 
     forms = {"sqlite": r"{} LIKE {} ESCAPE '\'", "postgresql": "UPPER({}::text) LIKE UPPER({})"}
+
+
+class Pattern(Comparison):
+    """The field has the pattern, letter for letter. Where that has a beginning, an index finds it."""
+
+    forms = {"sqlite": "{} GLOB {}", "postgresql": "{} LIKE {}"}
 
 
 class Same(Comparison):
@@ -46,13 +53,39 @@ class Spelled(Cast):
 
 for text in (CharField, TextField):
     text.register_lookup(Like, "like")
+    text.register_lookup(Pattern, "pattern")
     text.register_lookup(Same, "same")
-for place in (DateTimeField, UUIDField):
+for place in (CharField, DateTimeField, UUIDField):
     place.register_lookup(Computed)
 
 
 def like(field: str, value: str) -> Q:
     """The field equals `value` whatever the letter case, with `*` for any text."""
+    if connection.vendor == "sqlite" and not value.isascii():  # its LIKE and UPPER know no other letters
+        return Q(**{f"{field}__pattern": "".join(_glob(in_any_case(letter)) for letter in value)})
     if "*" not in value:
         return Q(**{f"{field}__same": value})
-    return Q(**{f"{field}__like": connection.ops.prep_for_like_query(value).replace("*", "%")})
+    return Q(**{f"{field}__like": _escaped(value)})
+
+
+def matching(field: str, value: str) -> Q:
+    """The field equals `value`, capitals and all, with `*` for any text."""
+    if "*" not in value:
+        return Q(**{field: value})
+    pattern = "".join(map(_glob, value)) if connection.vendor == "sqlite" else _escaped(value)
+    return Q(**{f"{field}__pattern": pattern})
+
+
+def by_walk(field: str) -> str:
+    """The field for a filter that is met on the way down a list; SQLite would rather sort all that an index finds."""
+    return f"{field}__computed" if connection.vendor == "sqlite" else field
+
+
+def _escaped(value: str) -> str:
+    """As LIKE has it."""
+    return connection.ops.prep_for_like_query(value).replace("*", "%")
+
+
+def _glob(spellings: str) -> str:
+    """One letter of these, as GLOB has it."""
+    return f"[{spellings}]" if len(spellings) > 1 or spellings in "?[" else spellings

@@ -2,8 +2,9 @@
 
     status = started and (owner = backup or entity = web-*) and start_time > 2026-11-01 sortby start_time asc page 2
 
-A word alone is looked for in descriptions. `*` stands for any text, quotes keep blanks together, `and`
-binds closer than `or`, and neither words nor names know capitals.
+A word alone is looked for in descriptions. `*` stands for any text, quotes keep blanks together, with `\\"` for
+a quote and `\\\\` for a backslash in them, `and` binds closer than `or`, and neither words nor names know capitals.
+Those of action types and correlation ids count (oVirt: the same).
 """
 
 import re
@@ -18,7 +19,7 @@ from taskmonitor.selectors.jobs import ALL, FARTHEST
 from taskmonitor.statements import planned_afresh
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<quoted>"[^"]*")|(?P<sign>!=|<=|>=|[=<>()])|(?P<word>(?:[^\s"=<>()!]|!(?!=))+))"""
+    r"""\s*(?:(?P<quoted>"(?:[^"\\]|\\(?s:.))*")|(?P<sign>!=|<=|>=|[=<>()])|(?P<word>(?:[^\s"=<>()!]|!(?!=))+))"""
 )
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")  # no text of ours has them, and no database takes them
 _SIGNS = ("=", "!=", "<", "<=", ">", ">=")
@@ -158,7 +159,7 @@ def _tokens(query: str) -> list[str]:
 
 
 def _unquoted(token: str) -> str:
-    return token[1:-1] if token.startswith('"') else token
+    return re.sub(r'\\(["\\])', r"\1", token[1:-1]) if token.startswith('"') else token
 
 
 def _word(token: str) -> str:

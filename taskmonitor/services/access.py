@@ -5,18 +5,21 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 
 from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.models import AccessToken, Actor, AuditEntry, Role
-from taskmonitor.models.access import digest
+from taskmonitor.models.access import digest, session_digest
 from taskmonitor.services.text import required
 from taskmonitor.services.times import later
 from taskmonitor.services.transaction import note, writing
 
 logger = logging.getLogger(__name__)
 
+SESSION_IDLE = timedelta(minutes=30)  # of an oVirt client, as an engine has it
 NOTED_AFTER = timedelta(minutes=1)  # how far a token's last use may lag
 _MARK = "tm_"  # begins each token, so that scanners for leaked secrets can know it
 
@@ -92,12 +95,36 @@ def add_login_token(*, user_id: int, life_ends: datetime, now: datetime) -> str:
     return secret
 
 
-def note_use(*, token: AccessToken, address: str, now: datetime) -> None:
-    """Keep when and from where the token was last used, to the minute."""
+def add_session(*, user_id: int, address: str, now: datetime) -> str:
+    """The secret of a new session of an oVirt client, which ends when it is idle (oVirt: JSESSIONID)."""
+    secret = _MARK + secrets.token_urlsafe(32)
+    with writing():
+        AccessToken.objects.create(
+            digest=session_digest(secret),
+            user_id=user_id,
+            created=now,
+            expires=now + SESSION_IDLE,
+            last_used=now,
+            last_used_from=known_address(address),
+        )
+    return secret
+
+
+def end_session(secret: str) -> None:
+    """End the session with that secret."""
+    with writing():
+        AccessToken.objects.filter(digest=session_digest(secret)).delete()
+
+
+def note_use(*, token: AccessToken, address: str, now: datetime, idle: timedelta | None = None) -> None:
+    """Keep when and from where the token was last used, to the minute; a session may be `idle` for so long from then on."""
     if token.last_used and token.last_used <= now < token.last_used + NOTED_AFTER:
         return
+    told: dict[str, Any] = {"last_used": now, "last_used_from": known_address(address)}
+    if idle:
+        told["expires"] = min(token.created + settings.LOGIN_TOKEN_LIFE, now + idle)
     used = AccessToken.objects.filter(pk=token.pk)
-    note(lambda: used.update(last_used=now, last_used_from=known_address(address)))
+    note(lambda: used.update(**told))
 
 
 def revoke_tokens(*, tokens: Iterable[AccessToken], actor: Actor, now: datetime) -> int:

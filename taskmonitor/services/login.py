@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import re
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -28,7 +29,8 @@ from taskmonitor.statements import Prepared
 
 logger = logging.getLogger(__name__)
 
-PROFILE = "@internal"  # oVirt's clients write admin@internal; the profile is no part of our names
+PROFILE = "@internal"  # of all users, as oVirt's clients see them
+_PROFILES = re.compile(r"@internal[a-z-]*\Z")
 REMEMBERED_FOR = timedelta(minutes=5)  # a right password, since its last use
 KNOWN_FOR = timedelta(days=90)  # an address, since the last login from there
 NOTED_AFTER = timedelta(days=1)  # how far that may lag
@@ -38,9 +40,9 @@ _MOST_KEPT = 10_000
 _remembered: dict[bytes, datetime] = {}
 _running: dict[bytes, Future[None]] = {}  # checks of passwords
 _NAMED = Prepared(
-    lambda name, short: User.objects.filter(Q(username=name) | Q(username=short)).select_related(
-        "temporary_password"
-    )
+    lambda name, user, short: User.objects.filter(
+        Q(username=name) | Q(username=user) | Q(username=short)
+    ).select_related("temporary_password")
 )
 _KNOWN = Prepared(
     lambda user, network, since: LoginNetwork.objects.filter(
@@ -70,7 +72,7 @@ def _admitted(user: User | None, *, name: str, password: str, address: str, now:
     if user and user.is_active and _is_remembered(user, password, now):
         return user
     here = network(address)
-    attempt = Attempt(name.removesuffix(PROFILE), here, partial(_has_logged_in, user, here, now))
+    attempt = Attempt(_meant(name)[-1], here, partial(_has_logged_in, user, here, now))
     _mind_limits(attempt, now)
     with _first_of_its_kind(_key(user, name, password)), lane.turn(here, lambda: attempt.is_known):
         _mind_limits(attempt, now)  # others may have failed while this one waited for its turn
@@ -89,10 +91,16 @@ def _admitted(user: User | None, *, name: str, password: str, address: str, now:
     raise LoginRefused(LoginRefused.__doc__)
 
 
+def _meant(name: str) -> tuple[str, str, str]:
+    """Whom oVirt's clients may mean, as it is most likely: admin@ovirt@internalsso, admin@ovirt, or admin."""
+    user = _PROFILES.sub("", name)
+    return name, user, user.removesuffix("@ovirt")
+
+
 def _user(name: str) -> User | None:
-    short = name.removesuffix(PROFILE)
-    users = {user.get_username(): user for user in _NAMED.all(name, short)}
-    return users.get(name) or users.get(short)
+    names = _meant(name)
+    users = {user.get_username(): user for user in _NAMED.all(*names)}
+    return next((users[one] for one in names if one in users), None)
 
 
 def _mind_limits(attempt: Attempt, now: datetime) -> None:

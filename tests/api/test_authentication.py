@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -25,6 +26,16 @@ from tests.api.caller import JSON, Caller, body, fault
 from tests.factories import NOW, PASSWORD, forget_failed_logins, make_actor, make_job, make_user
 
 TOKEN, LOGOUT = "/ovirt-engine/sso/oauth/token", "/ovirt-engine/services/sso-logout"
+CHALLENGE = 'Basic realm="Task Monitor", charset="UTF-8"'
+HTTP_GRANT = {"grant_type": "urn:ovirt:params:oauth:grant-type:http", "scope": "ovirt-app-api"}
+PROFILES = [
+    "@internal",
+    "@internal-authz",
+    "@internalsso",
+    "@ovirt@internalsso",
+    "@ovirt",
+    "@internalkeycloak-authz",
+]
 JOB = "<job><description>Clone</description></job>"
 
 
@@ -57,10 +68,31 @@ def bearer(secret: str) -> dict[str, str]:
 
 class TestPasswords:
     def test_a_name_and_a_password(self, user: User) -> None:
-        for name in ("plugin", "plugin@internal"):
-            assert get(basic(name)).status_code == 200
+        assert get(basic("plugin")).status_code == 200
         assert Client().post("/api/jobs", JOB, "application/xml", headers=basic("plugin")).status_code == 201
         assert Job.objects.get().owner == user
+
+    @pytest.mark.parametrize("profile", PROFILES)
+    def test_a_profile_of_ovirts_is_no_part_of_the_name(self, user: User, profile: str) -> None:
+        assert get(basic("plugin" + profile)).status_code == 200
+        form = {"grant_type": "password", "username": "plugin" + profile, "password": PASSWORD}
+        assert Client().post(TOKEN, form).status_code == 200
+        assert (
+            Client().post("/login/", {"username": "plugin" + profile, "password": PASSWORD}).status_code
+            == 302
+        )
+
+    @pytest.mark.parametrize(
+        "name", ["anna@example.com", "anna@ovirt", "anna@internal", "@internal", "x@internal.org"]
+    )
+    def test_a_name_with_an_at_sign_is_first_what_it_says(self, user: User, name: str) -> None:
+        for one, word in ((name, "their own word"), ("anna", PASSWORD)):
+            made = make_user(one)
+            made.set_password(word)
+            made.save()
+        assert get(basic(name, "their own word")).status_code == 200
+        assert get(basic(name)).status_code == 401
+        assert get(basic(f"{name}@internal", "their own word")).status_code == 200
 
     @pytest.mark.parametrize(
         "headers",
@@ -92,8 +124,12 @@ class TestPasswords:
             basic("plugin", PASSWORD + "\0"),
             basic("x" * 5000),
             basic("plugin@ipa"),
+            basic("plugin@example.internal"),
+            basic("plugin@internal@ovirt"),
+            basic("plugin@Internal"),
+            basic("plugin@internal\n"),
         ],
-        ids=range(27),
+        ids=range(31),
     )
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_anything_else_is_401_with_a_challenge(
@@ -104,7 +140,7 @@ class TestPasswords:
                 method, "/api/jobs", JOB, "application/xml", headers={**headers, "Accept": format_}
             )
             assert fault(response)[:2] == (401, "Unauthorized")
-            assert response["WWW-Authenticate"] == 'Basic realm="Task Monitor"'
+            assert response["WWW-Authenticate"] == CHALLENGE
             assert PASSWORD not in body(response).decode()
         assert not Job.objects.exists()
 
@@ -207,7 +243,7 @@ class TestThrottle:
         assert 429 in self.fail(25)
         assert get(basic("plugin")).status_code == 200
 
-    @pytest.mark.parametrize("spelled", ["plugin@internal", "plugin\0", "plugin\0\0"])
+    @pytest.mark.parametrize("spelled", [*(f"plugin{one}" for one in PROFILES), "plugin\0", "plugin\0\0"])
     def test_another_spelling_gives_no_more_attempts_on_a_name(self, user: User, spelled: str) -> None:
         self.fail(10)
         tried = get(basic(spelled))
@@ -367,11 +403,76 @@ class TestLogin:
         assert response["Content-Type"] == JSON
         assert response.status_code == 200 or set(response.json()) == {"error", "error_code"}
 
-    @pytest.mark.parametrize("path", [TOKEN, LOGOUT, TOKEN + "-http-auth"])
+    @pytest.mark.parametrize(
+        ("path", "allowed"), [(TOKEN, "GET, POST"), (TOKEN + "-http-auth", "GET, POST"), (LOGOUT, "POST")]
+    )
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "FOO"])
-    def test_any_other_method_is_405_in_json(self, db: None, path: str, method: str) -> None:
+    def test_any_other_method_is_405_in_json(self, db: None, path: str, allowed: str, method: str) -> None:
         response = Client().generic(method, path)
-        assert (response.status_code, response["Allow"], response["Content-Type"]) == (405, "POST", JSON)
+        assert response["Content-Type"] == JSON
+        if method in allowed:
+            assert (response.status_code, response.json()["error_code"]) == (400, "invalid_request")
+        else:
+            assert (response.status_code, response["Allow"]) == (405, allowed)
+
+    @pytest.mark.parametrize("path", [TOKEN, TOKEN + "-http-auth"])
+    @pytest.mark.parametrize("method", ["GET", "POST", "POST form"])
+    def test_a_basic_header_gets_a_token_too(self, user: User, path: str, method: str) -> None:
+        """As oVirt's VM portal asks for one."""
+        asked, form = f"{path}?{urlencode(HTTP_GRANT)}", {}
+        if method == "POST form":
+            asked, form = path, HTTP_GRANT
+        send = Client().get if method == "GET" else Client().post
+        response = send(asked, form or None, headers=basic("plugin@internal"))
+        told = response.json()
+        assert (response.status_code, told["scope"], told["token_type"]) == (200, "ovirt-app-api", "bearer")
+        assert response["Cache-Control"] == "no-store"
+        assert get(bearer(told["access_token"])).status_code == 200
+        Client().post(LOGOUT, {"token": told["access_token"]})
+        assert get(bearer(told["access_token"])).status_code == 401
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Authorization": "Negotiate YQ=="},
+            {"Authorization": "Bearer x"},
+            {"Authorization": "Basic !!!"},
+            basic("plugin", "wrong"),
+            basic("nobody"),
+            basic(b"\xff", b"\xfe"),
+        ],
+        ids=range(7),
+    )
+    @pytest.mark.parametrize("path", [TOKEN, TOKEN + "-http-auth"])
+    def test_no_header_or_a_wrong_one_is_challenged(
+        self, user: User, path: str, headers: dict[str, str]
+    ) -> None:
+        response = Client().get(path, HTTP_GRANT, headers=headers)
+        assert (response.status_code, response["WWW-Authenticate"]) == (401, CHALLENGE)
+        assert response.json()["error_code"] == "access_denied"
+        assert not AccessToken.objects.exists()
+
+    def test_guesses_by_header_are_counted_with_the_others(self, user: User) -> None:
+        tried = [
+            Client().get(TOKEN, HTTP_GRANT, headers=basic("plugin", "wrong")).status_code for _ in range(11)
+        ]
+        assert tried == [401] * 10 + [429]
+        assert get(basic("plugin")).status_code == 429
+
+    @pytest.mark.parametrize("path", [TOKEN, TOKEN + "-http-auth"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_a_password_in_an_address_is_refused_with_the_reason(
+        self, user: User, path: str, method: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for grant in ("password", HTTP_GRANT["grant_type"]):
+            login = urlencode({"grant_type": grant, "username": "plugin", "password": PASSWORD})
+            response = Client().generic(method, f"{path}?{login}", headers=basic("plugin"))
+            told = response.json()
+            assert (response.status_code, told["error_code"]) == (400, "invalid_request")
+            assert told["error"] == "A password in an address ends up in logs; send it in the form of a POST."
+        assert not AccessToken.objects.exists()
+        assert PASSWORD not in caplog.text
 
     def test_logging_out_leaves_named_tokens_alone(self, user: User) -> None:
         caller = Caller(user)

@@ -107,6 +107,43 @@ def test_a_wrong_search_is_named(either: Caller, works: dict[str, Job], query: s
     assert words in detail
 
 
+@pytest.mark.parametrize(
+    "condition", ["correlation_id=fam_*", "action_type=AddExternal* and correlation_id=fam*"]
+)
+def test_a_family_of_correlation_ids_is_found_by_its_beginning(either: Caller, condition: str) -> None:
+    """Else a client that waits for its jobs takes them for ended, and goes on."""
+    added = [
+        read(either.post("jobs", "job", {"description": "Clone"}, Correlation_Id=name))["id"]
+        for name in ("fam_1", "fam_2", "FAM_3", "other")
+    ]
+    found = ids(read(either.get(f"jobs?{urlencode({'search': condition + ' sortby start_time'})}")))
+    assert found == added[:2]
+
+
+def test_without_max_all_jobs_are_on_page_1(either: Caller, works: dict[str, Job]) -> None:
+    def found(query: str) -> int:
+        return len(ids(read(either.get(f"jobs?{query}"))))
+
+    assert [found(f"search=page%20{number}") for number in (1, 2, 3)] == [3, 0, 0]
+    assert [found(f"search=page%20{number}&max=2") for number in (1, 2, 3)] == [2, 1, 0]
+    assert [found(f"search=page%20{number}&max=1000") for number in (1, 2)] == [3, 0]
+    assert [found(f"search=page%20{number}&after=") for number in (1, 2)] == [3, 0]
+    assert found("search=clone%20page%202") == 0
+
+
+def test_a_quote_within_quotes_has_a_backslash(either: Caller) -> None:
+    job = make_job(description='Copy "disk 1" \\ more')
+    for query in (r'"\"disk 1\""', r'description = "copy \"*"', r'"\\ more"'):
+        assert ids(read(either.get(f"jobs?{urlencode({'search': query})}"))) == [str(job.pk)], query
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("Übertragung", "übertragung"), ("Желе", "жЕЛЕ")])
+def test_letters_match_in_any_case(either: Caller, stored: str, asked: str) -> None:
+    job = make_job(description=f"{stored} 7")
+    for query in (asked, f"description={asked}*", f'"{asked} 7" and description=*7'):
+        assert ids(read(either.get(f"jobs?{urlencode({'search': query})}"))) == [str(job.pk)], query
+
+
 def test_a_search_does_not_show_others_work(calling: Callable[..., Caller], works: dict[str, Job]) -> None:
     rival = calling("rival", Role.INJECTOR)
     for query in ("", "description = *", f"id = {works['web'].pk}", "status = started or status != started"):

@@ -46,12 +46,12 @@ def send(origin: str, base: str) -> Iterator[Send]:
             headers = {
                 "Authorization": basic("plugin@internal"),
                 "User-Agent": "PycURL/7.43.0.5 libcurl/7.88.1 OpenSSL/3.0.19 zlib/1.2.13 brotli/1.0.9",
+                "Prefer": "persistent-auth",
                 **{name.replace("_", "-"): value for name, value in first.items()},
                 "Version": "3",
                 "Content-Type": "application/xml",
                 "Accept": "application/xml",
                 "Filter": "False",
-                "Prefer": "persistent-auth",
             }
             answer = open_line.send(method, base + path, headers, body.encode())
             assert answer.kind.startswith("application/xml")
@@ -178,6 +178,19 @@ def test_a_wrong_password_is_challenged_and_told(send: Send) -> None:
     refused = send("GET", "", Authorization=basic("plugin@internal", "wrong"))
     assert (refused.status, refused.fault["detail"]) == (401, "The user name or password is wrong.")
     assert refused.headers["WWW-Authenticate"].startswith('Basic realm="')
+
+
+def test_its_cookie_stands_for_the_password_until_it_disconnects(send: Send, base: str) -> None:
+    """The SDK sends both, and a last request without `Prefer`."""
+    first = send("GET", "")
+    name, _, rest = first.headers["Set-Cookie"].partition("=")
+    session = f"{name}={rest.partition(';')[0]}"
+    assert f"Path={base};" in f"{rest};"
+    assert "Set-Cookie" not in send("GET", "/jobs", Cookie=session).headers
+    added = send("POST", "/jobs", ADD_JOB, Cookie=session, Authorization="")
+    assert added.status == 201
+    assert send("GET", "", Cookie=session, Prefer="").status == 200
+    assert send("GET", "", Cookie=session, Authorization="").status == 401
 
 
 def test_a_cookie_beside_the_password_asks_for_no_csrf_token(send: Send) -> None:

@@ -1,6 +1,9 @@
 """Lists: complete, in order, page by page; and each by an index that has its order."""
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +22,7 @@ from taskmonitor.selectors.jobs import Cursor
 from taskmonitor.services import _job_row
 from taskmonitor.services.jobs import EntityName
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
+from tests.live import ROOT, own_database
 
 pytestmark = pytest.mark.django_db
 SQLITE = connection.vendor == "sqlite"
@@ -40,6 +44,7 @@ def crowd() -> list[Job]:
             description=f"{dice.choice(['Clone', 'Copy'])} disk {number}",
             now=NOW + timedelta(seconds=dice.randrange(30), milliseconds=dice.choice([0, 0, 1, 999])),
             entities=[EntityName("vm", f"web-{dice.randrange(2)}")],
+            correlation_id=f"family_{number % 7}-{number}",
         )
         for number in range(90)
     ]
@@ -61,6 +66,10 @@ QUERIES = [
     "clone or copy",
     "clone and status = failed",
     "disk*1",
+    "correlation_id = family_1*",
+    "correlation_id = *_1-*",
+    "correlation_id != family_1*",
+    "correlation_id = family_* and clone",
     "start_time > 2026-11-21T12:00:10Z",
     "end_time > 2026-11-21T12:00:10Z or clone",
 ]
@@ -110,11 +119,12 @@ def test_lists_show_what_is_the_callers_to_see_and_not_cleared(crowd: list[Job])
     assert set(Job.objects.filter(selected.visible(bert, own_only=True))) == set(own[1:])
 
 
+@pytest.mark.parametrize("query", ["is", "correlation_id = *ami*"])
 def test_letters_that_no_index_has_are_looked_for_among_the_newest(
-    crowd: list[Job], monkeypatch: pytest.MonkeyPatch
+    crowd: list[Job], query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selected, "FARTHEST", 20)
-    asked = search.parse("is")
+    asked = search.parse(query)
     page, _ = selected.page(selected.visible(SYSTEM), limit=90, any_of=asked.any_of)
     assert page == [job for job in crowd if job.start_time >= crowd[20].start_time]
 
@@ -177,6 +187,7 @@ def many(django_db_setup: None, django_db_blocker: Any) -> Iterator[Actor]:
         transaction.set_rollback(True)
 
 
+PRIMARY_KEY = "sqlite_autoindex_taskmonitor_job_1" if SQLITE else "taskmonitor_job_pkey"
 MIDDLE = Cursor(NOW + timedelta(seconds=3_000), Job().pk)
 
 
@@ -196,6 +207,13 @@ class TestPlans:
             pytest.param("external = true", "job_by_external", "job_by_", marks=sqlite),
             ("correlation_id = c-7", "job_correlation", "job_correlation"),
             ("correlation_id = nonesuch", "job_correlation", "job_correlation"),
+            ("correlation_id = c-77*", "job_correlation", "job_correlation"),
+            ("correlation_id = c-77*7", "job_correlation", "job_correlation"),
+            ("correlation_id = nonesuch_*", "job_correlation", "job_correlation"),
+            pytest.param("correlation_id = c*", "job_newest", "job_by_owner", marks=sqlite),
+            pytest.param("id = *", "job_newest", "job_by_owner", marks=sqlite),
+            pytest.param("correlation_id = *-7", "job_newest", "job_by_owner", marks=sqlite),
+            ("id = 01234567*", PRIMARY_KEY, PRIMARY_KEY),
             ("entity = web-1", "entity_history", "job_by_owner"),
             ("start_time < 2026-11-21T13:00:00Z", "job_newest", "job_by_owner"),
             ("end_time > 2026-11-21T13:39:00Z", "job_ended", "job_ended"),
@@ -203,6 +221,7 @@ class TestPlans:
             pytest.param("end_time < 2026-11-21T12:02:00Z", "job_newest", "job_by_owner", marks=sqlite),
             ("last_updated > 2027-01-01", "job_ended", "job_ended"),
             pytest.param("zanzibar", "taskmonitor_job_text", "job_by_owner", marks=sqlite),
+            pytest.param("zänzibar", "taskmonitor_job_text", "job_by_owner", marks=sqlite),
         ],
     )
     def test_each_list_walks_an_index_in_its_order(
@@ -357,3 +376,18 @@ def test_where_the_extension_may_not_be_had_there_is_a_warning_and_no_index(
         assert "No index of descriptions" in caplog.text
         cursor.execute("RESET ROLE")
         transaction.set_rollback(True)
+
+
+@postgresql
+@pytest.mark.parametrize(("locale", "warned"), [("C", True), ("C.UTF-8", False)])
+def test_a_database_that_knows_no_letters_but_ascii_is_told_of(locale: str, warned: bool) -> None:
+    with own_database(f"TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE '{locale}'") as database:
+        migrated = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "-v0"],
+            cwd=ROOT,
+            env=os.environ | database,
+            check=True,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert ("LC_CTYPE knows the case of ASCII's letters only" in migrated.stderr) == warned

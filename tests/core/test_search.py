@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from taskmonitor.errors import Invalid
+from taskmonitor.letters import in_any_case
 from taskmonitor.models import SYSTEM, Actor, Job
 from taskmonitor.selectors import columns, search
 from taskmonitor.selectors import jobs as selected
@@ -83,7 +85,11 @@ ZOE, HELLO, BACKUP, WEB2, WEB1 = ALL
         ("description = clone", []),
         ("description != clone*", [ZOE, HELLO, BACKUP]),
         ("description = *", ALL),
+        ("description != *", []),
         ('description = ""', []),
+        (r'"say \"HELLO\""', [HELLO]),
+        (r'description = "say \"hello\" *"', [HELLO]),
+        (r'description = "*\\*"', []),
         ("description = zoë*", [ZOE]),
         ("status = started", [ZOE, WEB1]),
         ("STATUS=Started", [ZOE, WEB1]),
@@ -118,7 +124,24 @@ ZOE, HELLO, BACKUP, WEB2, WEB1 = ALL
         ("correlation_id = c-7", [WEB2]),
         ("correlation_id = C-7", []),
         ("correlation_id != c-7", [ZOE, HELLO, BACKUP, WEB1]),
+        ("correlation_id = c-*", [WEB2]),
+        ("correlation_id = *-7", [WEB2]),
+        ("correlation_id = c*7", [WEB2]),
+        ("correlation_id = C-*", []),
+        ("correlation_id = c_*", []),
+        ("correlation_id = c?7", []),
+        ("correlation_id = [c]*", []),
+        ("correlation_id = é*", []),
+        ("correlation_id = *", ALL),
+        ("correlation_id = **", ALL),
+        ("correlation_id != *", []),
+        ("correlation_id != c-*", [ZOE, HELLO, BACKUP, WEB1]),
         ("action_type = AddExternalJob", ALL),
+        ("action_type = AddExternal*", ALL),
+        ("action_type = *Job", ALL),
+        ("action_type = addexternal*", []),
+        ("action_type != Add*", []),
+        ("action_type != Copy*", ALL),
         ("action_type = CopyImage", []),
         ("start_time = 2026-11-21T12:00:00Z", [WEB1]),
         ("start_time != 2026-11-21T12:00:00Z", ALL[:-1]),
@@ -155,6 +178,18 @@ def test_a_job_is_found_by_its_id(site: list[Job]) -> None:
     assert found(f"id != {site[0].pk}") == ALL[:-1]
 
 
+def test_a_job_is_found_by_the_beginning_of_its_id(site: list[Job]) -> None:
+    for key in ("0123abcd-4567-4000-8000-00000000ffff", "0123abce-0000-4000-8000-000000000000"):
+        Job.objects.create(
+            id=key, description=key[:8], start_time=NOW, last_sign=NOW, last_updated=NOW, correlation_id="c"
+        )
+    for query in ("id = 0123abcd*", "id = 0123ABCD-45*", "id = 0123abcd-4567-4000-8000-00000000fff*"):
+        assert found(query) == ["0123abcd"]
+    assert set(found("id = 0123abc*")) == {"0123abcd", "0123abce"}
+    assert set(found("id != 0123abcd*")) == {*ALL, "0123abce"}
+    assert len(found("id = *")) == 7
+
+
 def test_a_search_finds_only_what_the_caller_sees(site: list[Job]) -> None:
     anna = make_actor(site[0].owner)
     for query in ("owner = bert", "entity = vda", "zoë", "status = failed", f"id = {site[4].pk}"):
@@ -174,7 +209,14 @@ def test_a_search_finds_only_what_the_caller_sees(site: list[Job]) -> None:
         ("start_time > 0001-01-01T00:00:00+14:00", "is not a time"),
         ("start_time > 9999-12-31T23:59:59-14:00", "is not a time"),
         ("start_time > 10000-01-01", "is not a time"),
-        ("id = 7", "id 7 is not a UUID"),
+        ("id = 7", "id 7 is not a UUID, nor the beginning of one and *"),
+        ("id = *7", "id *7 is not a UUID"),
+        ("id = 7*7", "id 7*7 is not a UUID"),
+        ("id = x*", "id x* is not a UUID"),
+        (f"id = {'0' * 32}*", "is not a UUID"),
+        ("id = ٣*", "id ٣* is not a UUID"),
+        (r'"C:\"', "cannot be read from '\"C:"),
+        ('"' + "\\" * 1999, "cannot be read from"),
         ("clone web", "'web' is not understood there; join conditions by 'and' or 'or'"),
         ("status =", "ends where a value for status is expected"),
         ("= started", "'=' is not understood there"),
@@ -296,6 +338,86 @@ def test_a_cursor_with_a_time_beyond_the_calendar_is_refused_or_read(time: str) 
     else:
         with pytest.raises(Invalid, match="after"):
             selected.Cursor.parse(text)
+
+
+# Letters
+
+
+CASES = [
+    ("Übertragung", "übertragung"),
+    ("übertragung", "ÜBERTRAGUNG"),
+    ("Резерв", "рЕЗЕРВ"),  # noqa: RUF001 - Cyrillic is meant
+    ("střední", "STŘEDNÍ"),
+    ("Οδυσσεύς", "ΟΔΥΣΣΕΎΣ"),
+    ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+    ("Հայաստան", "ՀԱՅԱՍՏԱՆ"),
+    ("Ⰳⰾⰰⰳⱁⰾⰻⱌⰰ", "ⰳⰾⰰⰳⱁⰾⰻⱌⰰ"),  # Glagolitic
+    ("ᏣᎳᎩ", "ꮳꮃꭹ"),  # Cherokee
+    ("𞤆𞤵𞤤𞤢𞤪", "𞤨𞤵𞤤𞤢𞤪"),  # Adlam
+    ("ПОРТ-Ё", "порт-ё"),
+    ("naïve [x] ? é", "NAÏVE [X] ? É"),
+]
+
+
+@pytest.mark.parametrize(("stored", "asked"), CASES)
+@pytest.mark.parametrize("few", [0, 2000])
+def test_letters_of_every_script_match_in_any_case(
+    stored: str, asked: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selected, "FEW", few)
+    owner = make_actor(make_user(stored))
+    make_job(owner, description=f"-{stored}-", entities=[EntityName("vm", "7", stored)])
+    make_job(description="another", entities=[EntityName("vm", "8", "another")])
+    middle = asked[1:-1]
+    for query in (
+        f'"{asked}"',
+        f'"{middle}"',
+        f'description = "-{asked}-"',
+        f'description = "*{asked[0]}*{asked[-1]}*"',
+        f'owner = "{asked}"',
+        f'owner = "{asked[:2]}*"',
+        f'entity = "{asked}"',
+        f'entity = "*{middle}*"',
+        f'entity = 7 and "{asked}"',
+    ):
+        assert found(query) == [f"-{stored}-"], query
+    for query in (f'description != "*{asked}*"', f'owner != "{asked}"', f'entity != "{asked}"'):
+        assert found(query) == ["another"], query
+
+
+def test_a_letter_is_no_other_one() -> None:
+    make_job(description="Straße Ubertragung istanbul")
+    for query in ("strasse", "übertragung", '"[s]traße"', '"stra?e"'):
+        assert found(query) == [], query
+    assert found("STRAßE") == found("ISTANBUL") == ["Straße Ubertragung istanbul"]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL knows letters by itself")
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_text_is_found_by_index_and_by_walk_however_it_is_spelled(data: st.DataObject) -> None:
+    letters = st.characters(categories=["Lu", "Ll", "Lt"], max_codepoint=0x1FFFF)
+    text = data.draw(st.text(letters, min_size=3, max_size=8))
+    spelled = "".join(data.draw(st.sampled_from(in_any_case(letter))) for letter in text)
+    job = make_job(description=text)
+    asked = search.parse(f'"{spelled}"')
+    seen = selected.visible(SYSTEM)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(selected, "FEW", 0)
+        page, _ = selected.page(seen, limit=500, any_of=asked.any_of)
+    assert job in page
+    assert Job.objects.filter(asked.where, pk=job.pk).exists()
+
+
+# The rest
+
+
+def test_a_backslash_in_quotes_is_one_and_before_a_quote_makes_it_a_sign() -> None:
+    make_job(description=r'C:\temp "x\"')
+    for query in (r'"C:\temp"', r'"C:\\temp"', r'"\"x\\\""', r'description = "C:\temp \"x\\\""'):
+        assert found(query) == [r'C:\temp "x\"'], query
+    for query in (r'"C:\\\\temp"', r'"\"C"'):
+        assert found(query) == [], query
 
 
 def test_a_sign_of_the_language_is_found_in_quotes() -> None:

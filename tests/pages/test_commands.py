@@ -71,6 +71,7 @@ def test_the_list_says_where_each_command_stands(viewer: Client, worker: Worker)
         ("show=unknown", {"Plain"}),
         ("text=poll", {"Polled"}),
         ("text=no+such", {"Plain"}),
+        ("text=ÜBERTRAGUNG", {"Series"}),
         ("text={polled}", {"Polled"}),
         ("job={job}", {"Polled"}),
         ("job={job}&show=unknown", set()),
@@ -84,7 +85,7 @@ def test_the_list_is_filtered(viewer: Client, worker: Worker, query: str, shown:
     put(pk=unknown.command_id).update(status="UNKNOWN", due_at=None, error="There is no such command.")
     cut_off = worker.submit(Series)
     put(pk=cut_off.command_id).update(
-        status="ENDED_WITH_FAILURE", due_at=None, attempts=1, ended_at=worker.now
+        status="ENDED_WITH_FAILURE", due_at=None, attempts=1, ended_at=worker.now, error="Keine Übertragung."
     )
     worker.submit(LogIn, pin="unseen")
     job = CommandEntity.objects.get(pk=polled.command_id).job_id

@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -141,7 +142,8 @@ def test_no_secret_is_ever_written(logging_site: Site) -> None:
     ).strip()
     secrets.remove(name)
     secrets += [made, b64encode(f"admin:{wrong}".encode()).decode(), logging_site.password]
-    secrets += [b64encode(f"admin:{logging_site.password}".encode()).decode()]
+    right = b64encode(f"admin:{logging_site.password}".encode()).decode()
+    secrets += [right]
     session = log_in(logging_site)
     secrets += [part.partition("=")[2] for part in session.removeprefix("Cookie: ").split("; ")]
     requests = [
@@ -152,11 +154,14 @@ def test_no_secret_is_ever_written(logging_site: Site) -> None:
         ("GET", f"/api/jobs;token={matrix}/x;password={matrix}", "Accept: text/plain"),
         ("GET", f"/jobs/?password={query}", session),
         ("GET", f"/nothing/?password={query}", f"Cookie: sessionid={cookie}"),
+        ("GET", f"/ovirt-engine/sso/oauth/token?username=admin&password={query}", "Accept: text/plain"),
+        ("GET", "/api/jobs", f"Cookie: JSESSIONID={cookie}"),
+        ("GET", "/api/jobs", f"Authorization: Basic {right}\r\nPrefer: persistent-auth"),
         ("POST", "/login/", f"X-Api-Key: {header}"),
         ("POST", "/ovirt-engine/sso/oauth/token", f"X-Api-Key: {header}"),
     ]
     form = f"grant_type=password&username=admin&password={typed}&csrfmiddlewaretoken={typed}".encode()
-    seen = []
+    seen, given = [], []
     for method, path, line in requests:
         with connect(logging_site) as client:
             told = [
@@ -167,9 +172,14 @@ def test_no_secret_is_ever_written(logging_site: Site) -> None:
                 line,
             ]
             client.sendall("\r\n".join([*told, "\r\n"]).encode() + form)
-            seen.append(answer(client).headers["X-Request-Id"])
+            headers = answer(client).headers
+            seen.append(headers["X-Request-Id"])
+            cookies = SimpleCookie(headers.get("Set-Cookie", ""))
+            given += [cookies["JSESSIONID"].value] if "JSESSIONID" in cookies else []
     for request_id in seen:
         line_of(logging_site, request_id)
+    assert len(given) == 1
+    secrets += given
     assert [secret for secret in secrets if secret in logging_site.log] == []
 
 
