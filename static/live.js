@@ -1,16 +1,15 @@
 // What changes on the server changes here: a stream says what is new, and what is on screen is fetched again.
 
+import { say } from "./say.js";
+import { reached, startStream, unreachable } from "./stream.js";
 import { fetchInto, isOpen, moreRow, parentOf, siblings } from "./tree.js";
 
 const RATE = 4; // fetches a second
 const MANY = 4; // rows of one kind that are cheaper to fetch together
-const POLL = 5000; // milliseconds between refreshes while there is no stream
 
 const page = document.body.dataset;
 const wanted = new Map(); // key -> what is to be fetched, oldest first
 let tokens = RATE;
-let position = page.position;
-let source, polling, lost;
 
 // Nobody did anything, so the session may become idle.
 const AUTOMATIC = { "X-Automatic": "1" };
@@ -173,7 +172,7 @@ function trim() {
   older.hidden = false;
 }
 
-// --- the stream ---
+// --- changes ---
 
 function changed({ job, step, parent, version, verb }) {
   if (page.page !== "list" && job !== page.job) return;
@@ -195,66 +194,9 @@ function stepChanged(job, step, parent, version, verb) {
   if (parent) wantStep(parent, version);
 }
 
-function connect() {
-  source?.close();
-  source = new EventSource(`${page.stream}?after=${position}`);
-  source.addEventListener("open", () => {
-    lost = undefined;
-    show("live", "live");
-    clearInterval(polling);
-    polling = undefined;
-  });
-  source.addEventListener("change", (event) => {
-    position = event.lastEventId;
-    changed(JSON.parse(event.data));
-  });
-  source.addEventListener("reset", (event) => {
-    position = event.lastEventId;
-    wantAll();
-  });
-  source.addEventListener("logout", () => location.reload());
-  source.onerror = () => {
-    lost ||= new Date();
-    show("reconnecting", "lost");
-    polling ||= setInterval(fallBack, POLL);
-  };
-}
-
-// Without a stream: look now and then, and try again to have one.
-function fallBack() {
-  if (document.hidden) return;
-  wantAll();
-  if (source.readyState === EventSource.CLOSED) connect();
-}
-
-function show(words, state) {
-  const shown = byId("live");
-  shown.hidden = false;
-  shown.className = `live is-${state}`;
-  shown.querySelector(".word").textContent = words;
-}
-
 // --- what people are told ---
 
-function reached() {
-  byId("offline").hidden = true;
-}
-
-function unreachable() {
-  const banner = byId("offline");
-  if (!lost || !banner.hidden) return;
-  banner.textContent = `The server does not answer. What you see is from ${lost.toISOString().slice(11, 19)} UTC; this page goes on trying.`;
-  banner.hidden = false;
-}
-
-const news = [];
-
-function announce(name, state) {
-  news.push(`${name}: ${state}.`);
-  if (news.length === 1) {
-    setTimeout(() => { byId("announcer").textContent = news.splice(0).slice(-5).join(" "); }, 500);
-  }
-}
+const announce = (name, state) => say(`${name}: ${state}.`);
 
 const above = new Set();
 
@@ -282,9 +224,5 @@ export function startLive() {
     clearTimeout(scrolled);
     scrolled = setTimeout(() => { pump(); if (scrollY <= 40 && above.size) showNew(); }, 150);
   }, { passive: true });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) source.close(); // browsers allow six connections to a host; tabs out of sight need none
-    else connect();
-  });
-  connect();
+  startStream({ changed, catchUp: wantAll });
 }
