@@ -1,8 +1,10 @@
 // What the pages do beyond links and forms. Each part stands alone; all of it is optional.
 
 import { startClock } from "./clock.js";
+import { startFilters } from "./filters.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
+import { startStream } from "./stream.js";
 import { startTree } from "./tree.js";
 
 function startTheme() {
@@ -12,13 +14,6 @@ function startTheme() {
     const now = root.dataset.theme || (dark.matches ? "dark" : "light");
     root.dataset.theme = now === "dark" ? "light" : "dark";
     localStorage.setItem("theme", root.dataset.theme);
-  });
-}
-
-function startFilters() {
-  document.body.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (detail.elt.id !== "filters") return;
-    for (const [name, value] of [...detail.formData]) if (value === "") detail.formData.delete(name);
   });
 }
 
@@ -47,3 +42,4 @@ startTree();
 startKeys();
 startClock();
 startLive();
+startStream();

@@ -1,11 +1,13 @@
 // What changes on the server changes here: a stream says what is new, and what is on screen is fetched again.
 
+import { ask } from "./ask.js";
 import { say } from "./say.js";
-import { reached, startStream, unreachable } from "./stream.js";
+import { failed, follow, gone, refusal } from "./stream.js";
 import { fetchInto, isOpen, moreRow, parentOf, siblings } from "./tree.js";
 
 const RATE = 4; // fetches a second
 const MANY = 4; // rows of one kind that are cheaper to fetch together
+const PART = 50; // steps that are fetched together at most
 
 const page = document.body.dataset;
 const wanted = new Map(); // key -> what is to be fetched, oldest first
@@ -50,23 +52,44 @@ function wantPage() {
   if (byId("history-rows")) want("history", { id: "history-rows", fetch: fetchHistory });
 }
 
-// All that is on the page, because changes were missed.
-function wantAll() {
-  wantPage();
-  for (const row of document.querySelectorAll("tr[data-step]")) wantStep(row.dataset.step, Infinity);
-  for (const row of document.querySelectorAll('tr[aria-expanded="true"]')) wantLevel(row.dataset.job, row.dataset.step || "");
-  if (page.page !== "list") wantLevel(page.job, page.step || "");
+// All that is in sight, because changes may have been missed; the rest is fetched when it is scrolled to.
+async function catchUp() {
+  wanted.clear();
+  const whole = page.page === "list" ? [fetchList] : [fetchFacts];
+  if (byId("history-rows")) whole.push(fetchHistory);
+  await fetchTogether(whole);
+  const levels = [...document.querySelectorAll('tr[aria-expanded="true"]')].map((row) => [row.dataset.job, row.dataset.step || ""]);
+  if (page.page !== "list") levels.push([page.job, page.step || ""]);
+  await fetchTogether(levels.flatMap(([job, parent]) => partsInSight(job, parent)));
+}
+
+async function fetchTogether(fetches) {
+  while (fetches.length) await Promise.all(fetches.splice(0, RATE).map((fetch) => fetch()));
+}
+
+// The fetches of those parts of a level that are in sight; the others are wanted.
+function partsInSight(job, parent) {
+  const shown = siblings(body(), job, parent);
+  const fetches = [];
+  for (let first = 0; first < shown.length; first += PART) {
+    const part = shown.slice(first, first + PART);
+    const after = Number(part[0].dataset.number) - 1;
+    if (part.some(inSight)) fetches.push(() => fetchLevel(job, parent, after));
+    else for (const row of part) wantStep(row.dataset.step, Infinity);
+  }
+  if (shown.length % PART === 0) wantLevel(job, parent); // what came meanwhile is in none of them
+  return fetches;
 }
 
 // --- fetching, at most RATE times a second ---
 
 function pump() {
-  while (tokens > 0) {
+  while (tokens > 0 && !refusal()) {
     const unit = next();
     if (!unit) return;
     tokens -= 1;
     setTimeout(() => { tokens += 1; pump(); }, 1000);
-    Promise.resolve(unit.fetch()).then(reached, unreachable);
+    Promise.resolve(unit.fetch()).catch(failed);
   }
 }
 
@@ -89,8 +112,8 @@ function isDone(unit) {
 }
 
 // What is out of sight waits until it is scrolled to.
-function inSight(unit) {
-  const row = byId(unit.id);
+function inSight({ id }) {
+  const row = byId(id);
   if (!row) return true;
   const { top, bottom } = row.getBoundingClientRect();
   return bottom > -100 && top < innerHeight + 100;
@@ -119,7 +142,7 @@ function fetchSteps(rows) {
   const numbers = rows.map((row) => Number(row.dataset.number));
   const first = Math.min(...numbers);
   for (const row of rows) {
-    if (Number(row.dataset.number) >= first + 50) wantStep(row.dataset.step, Infinity);
+    if (Number(row.dataset.number) >= first + PART) wantStep(row.dataset.step, Infinity);
   }
   return fetchLevel(job, parent, first - 1, rows[0].getAttribute("aria-level"));
 }
@@ -139,7 +162,8 @@ async function fetchList() {
 
 async function fetchFacts() {
   const before = byId("facts").dataset;
-  await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/"), "outerHTML");
+  const found = await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/"), "outerHTML");
+  if (!found) return gone();
   const now = byId("facts").dataset;
   if (page.page === "job" && "ended" in now && !("ended" in before)) announce(now.name, now.state);
 }
@@ -149,9 +173,8 @@ const fetchHistory = () => refresh(byId("history-rows"), byId("history-rows").da
 // A list without rows has no table; if a job may belong on it, the whole of it is fetched.
 async function refreshEmpty() {
   if (!["none", "right", "filter"].includes(byId("empty")?.dataset.empty)) return;
-  const answer = await fetch(location.href, { headers: AUTOMATIC });
-  if (answer.redirected) return location.reload();
-  htmx.swap(list(), await answer.text(), { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
+  const text = await ask(location.href, AUTOMATIC);
+  htmx.swap(list(), text, { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
 }
 
 // A page that is open for days does not grow without end.
@@ -215,7 +238,7 @@ function showNew() {
 }
 
 export function startLive() {
-  if (!page.stream) return;
+  if (!page.position) return;
   document.addEventListener("job:above", ({ detail }) => { above.add(detail); showPill(); });
   document.addEventListener("job:ended", ({ target }) => announce(target.querySelector("a.name").textContent, target.dataset.state));
   document.addEventListener("click", (event) => { if (event.target.id === "new-jobs") showNew(); });
@@ -224,5 +247,5 @@ export function startLive() {
     clearTimeout(scrolled);
     scrolled = setTimeout(() => { pump(); if (scrollY <= 40 && above.size) showNew(); }, 150);
   }, { passive: true });
-  startStream({ changed, catchUp: wantAll });
+  follow({ changed, catchUp });
 }

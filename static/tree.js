@@ -1,5 +1,9 @@
 // The tree of work: rows open and close in place, and stay as they are when they are refreshed.
 
+import { ask, meaning } from "./ask.js";
+import { say } from "./say.js";
+import { refusal } from "./stream.js";
+
 const STORE = `open:${location.pathname}`;
 const opened = new Set(JSON.parse(sessionStorage.getItem(STORE) || "[]"));
 
@@ -28,19 +32,34 @@ export function siblings(body, job, parent) {
 export const moreRow = (job, parent) => document.getElementById(`more-${parent || job}`);
 
 export async function fetchInto(target, address, swapStyle, headers = {}) {
-  const answer = await fetch(address, { headers: { "HX-Request": "true", ...headers }, redirect: "error" });
-  if (answer.status === 401) location.reload();
-  if (answer.status === 404) return false;
-  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
-  htmx.swap(target, await answer.text(), { swapStyle }, { contextElement: target });
-  return true;
+  const text = await ask(address, headers);
+  if (text !== null) htmx.swap(target, text, { swapStyle }, { contextElement: target });
+  return text !== null;
 }
 
-export function open(row) {
-  if (!canOpen(row) || isOpen(row)) return Promise.resolve();
+export async function open(row) {
+  if (!canOpen(row) || isOpen(row)) return;
+  const { id, parentElement: body } = row;
+  if (refusal()) return say(refusal());
   setOpen(row, true);
-  const body = row.parentElement;
-  return fetchInto(body, row.querySelector(".toggle").dataset.level, "rows").catch(() => close(document.getElementById(row.id)));
+  const problem = await problemOf(fetchInto(body, row.querySelector(".toggle").dataset.level, "rows"));
+  const now = document.getElementById(id); // it may have been fetched anew meanwhile
+  if (!problem || !now) return;
+  close(now);
+  explain(now, problem);
+}
+
+// Why that could not be fetched, in words; empty if it was.
+const problemOf = (fetched) => fetched.then((found) => (found ? "" : meaning(404)), (error) => error.message);
+
+// Say beside a row why it could not be opened, until it is tried again.
+function explain(row, problem) {
+  row.querySelector(".problem")?.remove();
+  const words = document.createElement("span");
+  words.className = "problem";
+  words.textContent = `Not opened. ${problem}`;
+  row.querySelector(".tree").append(words);
+  say(`${row.querySelector(".name").textContent}: ${words.textContent}`);
 }
 
 export function close(row) {
@@ -49,6 +68,7 @@ export function close(row) {
 }
 
 function setOpen(row, open) {
+  row.querySelector(".problem")?.remove();
   row.setAttribute("aria-expanded", open);
   opened[open ? "add" : "delete"](row.id);
   sessionStorage.setItem(STORE, JSON.stringify([...opened]));
@@ -156,12 +176,20 @@ export function startTree() {
 
 async function showMore(row, address) {
   const body = row.parentElement;
+  const { id } = row;
   row.id = ""; // its successor in the answer is a new row, behind the new steps
   row.removeAttribute("data-more");
   row.setAttribute("aria-busy", "true");
   const focused = row.contains(document.activeElement);
   const before = row.previousElementSibling;
-  await fetchInto(body, address, "rows");
+  const problem = await problemOf(fetchInto(body, address, "rows"));
+  if (problem) {
+    row.id = id;
+    row.dataset.more = "";
+    row.removeAttribute("aria-busy");
+    explain(row, problem);
+    return;
+  }
   row.remove();
   if (focused) before?.nextElementSibling?.querySelector("a.name")?.focus();
 }

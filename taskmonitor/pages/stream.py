@@ -16,7 +16,7 @@ from taskmonitor.pages.stream_watch import watch
 from taskmonitor.selectors import access
 from taskmonitor.stream import Change, Reset, hub
 
-PATIENCE = 15  # seconds of silence that proxies bear
+PATIENCE = 5  # seconds of silence, after which a page could think that the server is away
 
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
@@ -38,20 +38,21 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
 async def _events(session_key: str, actor: Actor, after: int | None) -> AsyncIterator[str]:
     async with hub.reader(actor, after) as reader:
         with watch.keeps(reader, session_key):
-            yield f"retry: 2000\nid: {reader.position}\nevent: open\ndata: {{}}\n\n"
-            while True:
+            data = json.dumps({"user": str(actor.user_id)})
+            yield f"id: {reader.position}\nevent: open\ndata: {data}\n\n"
+            while hub.readable:
                 news = await reader.news(PATIENCE)
                 if reader.actor is None:
                     yield "event: logout\ndata: {}\n\n"
                     return
-                yield _written(news)
+                yield _written(news, reader.position)
 
 
-def _written(news: list[Change] | Reset) -> str:
+def _written(news: list[Change] | Reset, position: int) -> str:
     if isinstance(news, Reset):
-        return f"id: {news.position}\nevent: reset\ndata: {{}}\n\n"
+        return f"id: {position}\nevent: reset\ndata: {{}}\n\n"
     if not news:
-        return ": alive\n\n"
+        return f"id: {position}\nevent: alive\ndata: {{}}\n\n"
     return "".join(_event(change) for change in _latest(news))
 
 
