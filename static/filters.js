@@ -32,5 +32,5 @@ export function startFilters() {
   on("responseError", ({ xhr }) => refused(meaning(xhr.status)));
   on("sendError", () => refused(NO_ANSWER));
   on("timeout", () => refused(NO_ANSWER));
-  on("beforeSwap", ({ shouldSwap }) => { if (shouldSwap) problem().textContent = ""; });
+  on("afterRequest", ({ successful }) => { if (successful) problem().textContent = ""; });
 }

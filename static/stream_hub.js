@@ -89,15 +89,13 @@ async function follow(after) {
   become("connecting");
   const watching = setInterval(() => { if (Date.now() > deadline) attempt.abort(); }, 1000); // also after a sleep
   while (pages.size) {
+    reopening = false;
     attempt = new AbortController();
     deadline = Date.now() + ANSWER;
     const why = await read(attempt.signal).catch(() => NO_ANSWER);
     if (why === "logout") logout();
     if (!pages.size) break;
-    if (reopening) {
-      reopening = false;
-      continue;
-    }
+    if (reopening) continue;
     become(state.name === "live" ? "reconnecting" : "away", why);
     await sleep(PAUSE * (1 + Math.random()));
   }
