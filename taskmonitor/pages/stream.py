@@ -40,10 +40,12 @@ async def _events(session_key: str, actor: Actor, after: int | None) -> AsyncIte
         with watch.keeps(reader, session_key):
             data = json.dumps({"user": str(actor.user_id)})
             yield f"id: {reader.position}\nevent: open\ndata: {data}\n\n"
-            while hub.readable:
+            while True:
                 news = await reader.news(PATIENCE)
                 if reader.actor is None:
                     yield "event: logout\ndata: {}\n\n"
+                    return
+                if not hub.readable:  # the end of the stream says so
                     return
                 yield _written(news, reader.position)
 

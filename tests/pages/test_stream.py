@@ -1,13 +1,14 @@
 """The hub between the feed and open pages, and the page stream on top of it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import AsyncClient
 from django.utils import timezone
 
@@ -278,3 +279,86 @@ def test_nobody_has_a_stream() -> None:
         return (await AsyncClient().get("/stream/")).status_code
 
     assert run(ask) == 401
+
+
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let nobody read the feed; what is returned lets them again."""
+    read = stream._read
+
+    def fail(after: int) -> list[Change]:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(stream, "_read", fail)
+    return lambda: monkeypatch.setattr(stream, "_read", read)
+
+
+def test_a_stream_whose_feed_cannot_be_read_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = AsyncClient()
+    client.force_login(make_user("viewer", Role.VIEWER))
+
+    async def follow() -> None:
+        lines = aiter(await client.get("/stream/"))
+        await anext(lines)
+        give_back = cut_off(monkeypatch)
+        async with asyncio.timeout(3):
+            assert await anext(lines, b"the end") == b"the end"
+        give_back()
+        again = aiter(await client.get("/stream/"))
+        assert b"event: open" in await anext(again)
+        await sync_to_async(make_job)()
+        assert b"event: change" in await anext(again)
+        await again.aclose()  # type: ignore[attr-defined]
+
+    run(follow)
+
+
+def test_a_feed_that_fails_once_ends_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "INTERVAL", 0.2)
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+
+    async def follow() -> None:
+        hub = Hub()
+        async with hub.reader(viewer) as reader:
+            give_back = cut_off(monkeypatch)
+            while not hub._failed:
+                await asyncio.sleep(0.01)
+            assert hub.readable
+            give_back()
+            await sync_to_async(make_job)()
+            assert await changes(reader)
+
+    run(follow)
+
+
+def test_a_feed_that_hangs_is_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HANGS", 0.2)
+    viewer = make_actor(make_user("viewer"), Right.VIEW_ALL)
+
+    async def follow() -> None:
+        hub = Hub()
+        async with hub.reader(viewer) as reader:
+            hangs = threading.Event()
+            monkeypatch.setattr(stream, "_read", lambda after: hangs.wait(10) or [])
+            async with asyncio.timeout(5):
+                assert await reader.news(60) == []
+            assert not hub.readable
+            hangs.set()
+
+    run(follow)
+
+
+def test_a_quiet_stream_says_that_it_lives_and_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "PATIENCE", 0.1)
+    user = make_user("viewer")
+    client = AsyncClient()
+    client.force_login(user)
+    make_job(make_actor(make_user("somebody")))
+
+    async def follow() -> None:
+        lines = aiter(await client.get("/stream/"))
+        assert f'"user": "{user.pk}"' in (await anext(lines)).decode()
+        at = await sync_to_async(feed.last)()
+        assert await anext(lines) == f"id: {at}\nevent: alive\ndata: {{}}\n\n".encode()
+        await lines.aclose()  # type: ignore[attr-defined]
+
+    run(follow)
