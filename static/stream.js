@@ -1,9 +1,10 @@
 // The page's end of the stream: the one truth of whether what it shows is so, and what people see of that.
 
-import { say } from "./say.js";
+import { hold, startHold } from "./hold.js";
 import { serve } from "./stream_hub.js";
 
 const SPREAD = 400; // milliseconds, so that not all pages fetch all of themselves at once
+const SILENCE = 12_000; // milliseconds; the hub says something every 5 s
 const LONG = 60_000; // milliseconds out of sight after which a page is fetched anew
 const RETRY = [1000, 2000, 5000, 10_000]; // milliseconds until what was not to be fetched is tried again
 
@@ -12,6 +13,7 @@ const header = byId("live")?.dataset;
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 let port, follower;
+let told = Date.now(); // when the hub last said something
 let position = document.body.dataset.position && Number(document.body.dataset.position);
 let server = { name: "connecting" }; // as the hub has it
 let asOf; // when what is shown was last known to be so, if it may not be so now
@@ -33,7 +35,8 @@ export function refusal() {
   return ["reconnecting", "away", "gone"].includes(server.name) ? server.why : "";
 }
 
-// Follow the stream: `changed` is called with each change, and `commandChanged`; `catchUp` fetches all that is shown, and ends when it has.
+// Follow the stream: `changed` and `commandChanged` are called with each change; `catchUp` fetches all that is
+// shown, and ends when it has.
 export function follow(following) {
   follower = following;
 }
@@ -62,6 +65,7 @@ function leave() {
 }
 
 function heard({ data }) {
+  told = Date.now();
   if (server.name === "gone") return;
   if (data.logout) location.reload();
   if (data.change) {
@@ -129,59 +133,10 @@ function show() {
   shown.hidden = name === "live" && !follower; // what does not change by itself is not called live
   shown.className = `live is-${name.replace(" ", "-")}`;
   shown.querySelector(".word").textContent = name;
-  const told = words();
   const banner = byId("offline");
-  if (banner.textContent !== told) banner.textContent = told;
-  banner.hidden = !told;
+  if (banner.textContent !== words()) banner.textContent = words();
+  banner.hidden = !banner.textContent;
   hold(refusal());
-}
-
-// What would ask something of the server; links to other pages stay as they are.
-const BUTTONS = 'form:not([method="dialog"]) button, button[form], .filters :is([type="radio"], [type="checkbox"], select), #new-jobs';
-const TEXTS = '.filters :is([type="search"], [type="text"], input:not([type])), [role="search"] input';
-const TOGGLES = "[data-level]";
-let focused;
-
-function hold(reason) {
-  if (!reason) return release();
-  const active = document.activeElement;
-  for (const element of document.querySelectorAll(BUTTONS)) {
-    if (!element.disabled) keep(element, "disabled", "", reason);
-    if (element === active) focused = element;
-  }
-  for (const element of document.querySelectorAll(TEXTS)) if (!element.readOnly) keep(element, "readonly", "", reason);
-  for (const element of document.querySelectorAll(TOGGLES)) if (!element.ariaDisabled) keep(element, "aria-disabled", "true", reason);
-  for (const element of document.querySelectorAll("[data-held]")) element.title = reason;
-}
-
-function keep(element, attribute, value, reason) {
-  element.dataset.held = attribute;
-  element.dataset.title = element.title;
-  element.setAttribute(attribute, value);
-  element.title = reason;
-}
-
-function release() {
-  for (const element of document.querySelectorAll("[data-held]")) {
-    const { held, title } = element.dataset;
-    element.removeAttribute(held);
-    if (title) element.title = title;
-    else element.removeAttribute("title");
-    delete element.dataset.held;
-    delete element.dataset.title;
-  }
-  if (focused?.isConnected && document.activeElement === document.body) focused.focus({ preventScroll: true });
-  focused = undefined;
-}
-
-function refuse(event) {
-  const reason = refusal();
-  if (!reason) return;
-  if (event.type === "click" && !event.target.closest('[aria-disabled="true"][data-held]')) return;
-  if (event.type === "submit" && event.target.method === "dialog") return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-  say(reason);
 }
 
 // --- from the page's beginning to its end ---
@@ -198,10 +153,21 @@ function connect() {
   listen(worker.port);
 }
 
+// A worker ends with the process that it is in, which may be that of another window.
+function lookAtHub() {
+  if (document.hidden || server.name === "gone" || Date.now() - told < SILENCE) return;
+  leave();
+  missed(told);
+  connect();
+}
+
 function listen(to) {
   port = to;
+  told = Date.now();
   port.onmessage = heard;
-  if (!document.hidden) join();
+  if (document.hidden) return;
+  join();
+  show();
 }
 
 function shownOrHidden() {
@@ -222,8 +188,7 @@ export function startStream() {
   addEventListener("pagehide", () => { hidden ??= Date.now(); leave(); });
   addEventListener("pageshow", (event) => { if (event.persisted) shownOrHidden(); });
   document.addEventListener("resume", shownOrHidden);
-  document.addEventListener("click", refuse, true);
-  document.addEventListener("submit", refuse, true);
-  document.addEventListener("htmx:beforeRequest", (event) => { if (refusal()) event.preventDefault(); });
+  startHold();
+  setInterval(lookAtHub, SILENCE / 4);
   connect();
 }

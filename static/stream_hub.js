@@ -156,6 +156,7 @@ function happened({ id, event, data }) {
     tell({ reset: at });
   } else {
     if (event === "change") remember({ position: at, ...JSON.parse(data) });
+    else tell({ alive: true });
     position = at;
   }
   return event;

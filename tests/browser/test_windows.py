@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Error, Page, Route, expect
 
 from tests.browser.plugin import Plugin
-from tests.browser.test_live import is_live, row
+from tests.browser.test_live import is_live, is_same, row
 from tests.browser.truth import TROUBLE, says
 from tests.live import Site
 from tests.processes.eyes import eventually
@@ -100,6 +101,24 @@ def test_a_window_that_was_frozen_for_an_hour_is_fetched_anew(
         away_for_an_hour(page, meanwhile)
     expect(row(page, job)).to_be_visible()
     is_live(page)
+
+
+def test_a_stream_whose_process_has_crashed_is_replaced(
+    new_page: Callable[..., Page], site: Site, plugin: Plugin
+) -> None:
+    eventually(lambda: streams(site) == 0)
+    first = is_live(new_page())
+    second = first.context.new_page()
+    second.goto("/jobs/")
+    is_live(second)
+    eventually(lambda: streams(site) == 1)
+    with first.expect_event("crash"), suppress(Error):
+        first.goto("chrome://crash")
+    eventually(lambda: streams(site) == 0)
+    job = plugin.job("After the crash")
+    expect(row(second, job)).to_be_visible(timeout=30_000)
+    eventually(lambda: streams(site) == 1)
+    assert is_same(second)
 
 
 def test_who_logs_out_in_one_window_is_logged_out_in_all(
