@@ -161,11 +161,11 @@ async function fetchList() {
 }
 
 async function fetchFacts() {
-  const before = byId("facts").dataset;
-  const found = await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/"), "outerHTML");
+  const had = "ended" in byId("facts").dataset;
+  const found = await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/"), "morph");
   if (!found) return gone();
-  const now = byId("facts").dataset;
-  if (page.page === "job" && "ended" in now && !("ended" in before)) announce(now.name, now.state);
+  const { ended, name, state } = byId("facts").dataset;
+  if (page.page === "job" && ended !== undefined && !had) announce(name, state);
 }
 
 const fetchHistory = () => refresh(byId("history-rows"), byId("history-rows").dataset.fragment, "rows");
@@ -174,7 +174,7 @@ const fetchHistory = () => refresh(byId("history-rows"), byId("history-rows").da
 async function refreshEmpty() {
   if (!["none", "right", "filter"].includes(byId("empty")?.dataset.empty)) return;
   const text = await ask(location.href, AUTOMATIC);
-  htmx.swap(list(), text, { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
+  htmx.swap(list(), text, { swapStyle: "morph" }, { contextElement: document.body, select: "#job-list" });
 }
 
 // A page that is open for days does not grow without end.

@@ -1,6 +1,7 @@
 // The tree of work: rows open and close in place, and stay as they are when they are refreshed.
 
 import { ask, meaning } from "./ask.js";
+import { morph } from "./morph.js";
 import { say } from "./say.js";
 import { refusal } from "./stream.js";
 
@@ -74,82 +75,84 @@ function setOpen(row, open) {
   sessionStorage.setItem(STORE, JSON.stringify([...opened]));
 }
 
-// Rows in the answer take the place of those that are here, newer wins; new ones go where they belong.
+// Rows that are here become those in the answer, newer wins; new ones go where they belong.
 const rows = {
-  isInlineSwap: (style) => style === "rows" || style === "list",
+  isInlineSwap: (style) => ["rows", "list", "morph"].includes(style),
   handleSwap(style, body, fragment) {
+    if (style === "morph") return isOlder(fragment.firstElementChild, body) ? [] : [morph(body, fragment.firstElementChild)];
     if (style !== "rows" && style !== "list") return false;
     const fresh = [...fragment.querySelectorAll("tr")];
-    const placed = fresh.filter((row) => place(body, row, fresh));
+    const placed = fresh.map((row) => place(body, row, fresh)).filter(Boolean);
     if (style === "list") greyMissing(body, fresh);
     for (const row of placed) if (opened.has(row.id)) queueMicrotask(() => open(row));
     return placed;
   },
 };
 
+// The row as it is on the page then; null if it is not, or stays as it was.
 function place(body, row, fresh) {
   const old = document.getElementById(row.id);
   if (old) return replace(old, row);
   if ("more" in row.dataset) return placeMore(body, row, fresh);
   if ("step" in row.dataset) return placeStep(body, row);
-  if (row.classList.contains("left")) return false;
+  if (row.classList.contains("left")) return null;
   if ("cursor" in row.dataset) return placeJob(body, row);
   return placeHappening(body, row, fresh);
 }
 
-function replace(old, row) {
-  if (Number(row.dataset.version) < Number(old.dataset.version)) return false;
-  if (isOpen(old) && canOpen(row)) row.setAttribute("aria-expanded", "true");
-  if (old.hasAttribute("tabindex")) row.setAttribute("tabindex", old.getAttribute("tabindex"));
-  if (old.dataset.state !== row.dataset.state) row.classList.add("changed");
-  const ended = !("ended" in old.dataset) && "ended" in row.dataset;
-  old.replaceWith(row);
+// Whether it answers a question that was asked before the other's.
+const isOlder = (fresh, old) => Number(fresh.dataset.version) < Number(old.dataset.version);
+
+function replace(old, fresh) {
+  if (isOlder(fresh, old)) return null;
+  if (isOpen(old) && canOpen(fresh)) fresh.setAttribute("aria-expanded", "true");
+  if (old.hasAttribute("tabindex")) fresh.setAttribute("tabindex", old.getAttribute("tabindex"));
+  if (old.dataset.state !== fresh.dataset.state) fresh.classList.add("changed");
+  const ended = !("ended" in old.dataset) && "ended" in fresh.dataset;
+  const row = morph(old, fresh);
   if (ended) row.dispatchEvent(new CustomEvent("job:ended", { bubbles: true }));
-  return true;
+  return row;
 }
 
 const start = (row) => Date.parse(row.querySelector(".c-started time").dateTime);
 
 function placeJob(body, row) {
   const older = [...body.querySelectorAll("tr.job")].find((other) => start(other) <= start(row));
-  if (!older && document.querySelector("#older:not([hidden])")) return false; // it belongs on a later page
+  if (!older && document.querySelector("#older:not([hidden])")) return null; // it belongs on a later page
   const above = older ? older.getBoundingClientRect().top < 0 || scrollY > 40 : false;
   if (above) {
     body.dispatchEvent(new CustomEvent("job:above", { bubbles: true, detail: row.dataset.job }));
-    return false;
+    return null;
   }
   row.classList.add("arrived");
-  body.insertBefore(row, older || null);
-  return true;
+  return body.insertBefore(row, older || null);
 }
 
 function placeStep(body, row) {
   const { job, parent } = row.dataset;
   const above = parentOf(row);
-  if (above ? !isOpen(above) : body.dataset.parent !== parent) return false;
+  if (above ? !isOpen(above) : body.dataset.parent !== parent) return null;
   const before = siblings(body, job, parent).findLast((other) => Number(other.dataset.number) < Number(row.dataset.number));
   const gap = Number(row.dataset.number) - (before ? Number(before.dataset.number) : -1) > 1;
-  if (gap && moreRow(job, parent)) return false; // it comes with those between
+  if (gap && moreRow(job, parent)) return null; // it comes with those between
   if (before) lastOf(before).after(row);
   else if (above) above.after(row);
   else body.prepend(row);
-  return true;
+  return row;
 }
 
 function placeMore(body, row, fresh) {
-  const before = fresh[fresh.indexOf(row) - 1];
-  if (!before?.isConnected) return false;
-  const all = siblings(body, row.dataset.job, row.dataset.parent);
-  if (all.at(-1) !== before) return false;
+  const before = document.getElementById(fresh[fresh.indexOf(row) - 1]?.id);
+  const last = siblings(body, row.dataset.job, row.dataset.parent).at(-1);
+  if (!before || last !== before) return null;
   lastOf(before).after(row);
-  return true;
+  return row;
 }
 
 function placeHappening(body, row, fresh) {
-  if ("older" in row.dataset) return false;
+  if ("older" in row.dataset) return null;
   const next = fresh.slice(fresh.indexOf(row) + 1).map((other) => document.getElementById(other.id)).find(Boolean);
-  body.insertBefore(row, next || null);
-  return true;
+  return body.insertBefore(row, next || null);
 }
 
 // A job that the list no longer has stays, greyed, so that no click lands on another row.
@@ -171,6 +174,7 @@ export function startTree() {
     else if (isOpen(row)) close(row);
     else open(row);
   });
+  document.addEventListener("animationend", ({ target }) => target.closest("tr")?.classList.remove("changed", "arrived"));
   for (const row of document.querySelectorAll("tr[aria-expanded]")) if (opened.has(row.id)) open(row);
 }
 

@@ -313,7 +313,8 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+IDIOMORPH = BASE_DIR / "node_modules/idiomorph/dist"  # npm brings it; without it static/idiomorph is served
+STATICFILES_DIRS = [*([("idiomorph", IDIOMORPH)] if IDIOMORPH.is_dir() else []), BASE_DIR / "static"]
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # they are for our own pages
 WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 WHITENOISE_USE_FINDERS = True  # no collectstatic: files are served from where they lie
