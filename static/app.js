@@ -25,19 +25,9 @@ function startMenus() {
   });
 }
 
-// What people opened stays open when the part of the page that it is in is fetched again.
-function startDetails() {
-  const opened = new Set();
-  document.addEventListener("toggle", ({ target }) => opened[target.open ? "add" : "delete"](target.id), true);
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const details of document.querySelectorAll("details[id]")) if (opened.has(details.id)) details.open = true;
-  });
-}
-
 startTheme();
 startFilters();
 startMenus();
-startDetails();
 startTree();
 startKeys();
 startClock();

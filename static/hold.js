@@ -3,7 +3,7 @@
 import { say } from "./say.js";
 
 // Links to other pages stay as they are.
-const BUTTONS = 'form:not([method="dialog"]) button, button[form], .filters :is([type="radio"], [type="checkbox"], select), #new-jobs';
+const BUTTONS = 'form:not([method="dialog"]) button, button[form], .filters :is([type="radio"], [type="checkbox"], select), #new-rows';
 const TEXTS = '.filters :is([type="search"], [type="text"], input:not([type])), [role="search"] input';
 const TOGGLES = "[data-level]";
 const HOW = { [BUTTONS]: "disabled", [TEXTS]: "readonly", [TOGGLES]: "aria-disabled" };

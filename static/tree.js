@@ -96,7 +96,7 @@ function place(body, row, fresh) {
   if ("more" in row.dataset) return placeMore(body, row, fresh);
   if ("step" in row.dataset) return placeStep(body, row);
   if (row.classList.contains("left")) return null;
-  if ("cursor" in row.dataset) return placeJob(body, row);
+  if ("cursor" in row.dataset) return placeByTime(body, row);
   return placeHappening(body, row, fresh);
 }
 
@@ -110,18 +110,18 @@ function replace(old, fresh) {
   if (old.dataset.state !== fresh.dataset.state) fresh.classList.add("changed");
   const ended = !("ended" in old.dataset) && "ended" in fresh.dataset;
   const row = morph(old, fresh);
-  if (ended) row.dispatchEvent(new CustomEvent("job:ended", { bubbles: true }));
+  if (ended) row.dispatchEvent(new CustomEvent("row:ended", { bubbles: true }));
   return row;
 }
 
-const start = (row) => Date.parse(row.querySelector(".c-started time").dateTime);
+const start = (row) => Date.parse(row.dataset.created ?? row.querySelector(".c-started time").dateTime);
 
-function placeJob(body, row) {
-  const older = [...body.querySelectorAll("tr.job")].find((other) => start(other) <= start(row));
+function placeByTime(body, row) {
+  const older = [...body.querySelectorAll("tr[data-cursor]")].find((other) => start(other) <= start(row));
   if (!older && document.querySelector("#older:not([hidden])")) return null; // it belongs on a later page
   const above = older ? older.getBoundingClientRect().top < 0 || scrollY > 40 : false;
   if (above) {
-    body.dispatchEvent(new CustomEvent("job:above", { bubbles: true, detail: row.dataset.job }));
+    body.dispatchEvent(new CustomEvent("row:above", { bubbles: true, detail: row.id }));
     return null;
   }
   row.classList.add("arrived");
@@ -155,10 +155,10 @@ function placeHappening(body, row, fresh) {
   return body.insertBefore(row, next || null);
 }
 
-// A job that the list no longer has stays, greyed, so that no click lands on another row.
+// What the list no longer has stays, greyed, so that no click lands on another row.
 function greyMissing(body, fresh) {
   const present = new Set(fresh.map((row) => row.id));
-  const shown = [...body.querySelectorAll("tr.job")];
+  const shown = [...body.querySelectorAll("tr[data-cursor]")];
   const last = shown.findLastIndex((row) => present.has(row.id));
   shown.forEach((row, index) => index < last && !present.has(row.id) && row.classList.add("left"));
 }

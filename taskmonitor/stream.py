@@ -186,17 +186,22 @@ class Reader:
         self.position = position
         self._hub = hub
         self._lost = lost
+        self._called = False
 
     async def news(self, patience: float) -> list[Change] | Reset:
         """What happened since the last call, as soon as anything did; an empty list after `patience` seconds.
 
-        Nothing more happens for a reader that was shut out, nor while the feed cannot be read.
+        So it is for a reader that was called away meanwhile. Nothing more happens for one that was shut out, nor
+        while the feed cannot be read.
         """
         if self._lost:
             self._lost = False
             return Reset(self.position)
         patient_until = time.monotonic() + patience
-        while self.actor and self._hub.readable and (left := patient_until - time.monotonic()) > 0:
+        while self.actor and not self._called and self._hub.readable:
+            left = patient_until - time.monotonic()
+            if left <= 0:
+                break
             if self.position >= self._hub.last:
                 await self._hub.advance(left)
             found = await self._hub.behind(self.position)
@@ -207,7 +212,13 @@ class Reader:
                 self.position = found[-1].position
             if seen := [change for change in found if self._sees(change)]:
                 return seen
+        self._called = False
         return []
+
+    def call(self) -> None:
+        """Have it wait no longer: there is news of something that is not in the feed."""
+        self._called = True
+        self._hub.wake()
 
     def shut_out(self) -> None:
         """Let it see nothing more, from now on."""

@@ -1,6 +1,7 @@
 """The hub between the feed and open pages, and the page stream on top of it."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -12,11 +13,13 @@ from django.db import OperationalError, connection, transaction
 from django.test import AsyncClient
 from django.utils import timezone
 
+from coordinator.testing import Worker
 from taskmonitor import feed, stream
 from taskmonitor.models import Event, Right, Role, Session, Verb
 from taskmonitor.pages import stream as page
-from taskmonitor.pages import stream_watch
+from taskmonitor.pages import stream_commands, stream_watch
 from taskmonitor.stream import Change, Hub, Reset
+from tests.coordinator.commands import Quiet, Waiting
 from tests.factories import NOW, make_actor, make_job, make_step, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -360,5 +363,217 @@ def test_a_quiet_stream_says_that_it_lives_and_where_it_is(monkeypatch: pytest.M
         at = await sync_to_async(feed.last)()
         assert await anext(lines) == f"id: {at}\nevent: alive\ndata: {{}}\n\n".encode()
         await lines.aclose()  # type: ignore[attr-defined]
+
+    run(follow)
+
+
+# Commands
+
+
+class Listener:
+    """A page's stream, and what it tells of commands."""
+
+    def __init__(self, client: AsyncClient, address: str = "/stream/?commands=1") -> None:
+        self._client, self._address = client, address
+
+    async def __aenter__(self) -> "Listener":
+        answer = await self._client.get(self._address)
+        self._lines = aiter(answer)
+        assert b"event: open" in await anext(self._lines)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._lines.aclose()
+
+    async def told(self) -> list[dict[str, Any]]:
+        """What it tells next of commands."""
+        async with asyncio.timeout(SOON):
+            while True:
+                events = (await anext(self._lines)).decode().split("\n\n")
+                found = [event.partition("event: command\ndata: ")[2] for event in events]
+                if data := [json.loads(each) for each in found if each]:
+                    return data
+
+
+@pytest.fixture
+def listen() -> Callable[..., Listener]:
+    """Opens the stream of a new user with these roles."""
+
+    def listen(name: str, *roles: Role, address: str = "/stream/?commands=1") -> Listener:
+        client = AsyncClient()
+        client.force_login(User.objects.filter(username=name).first() or make_user(name, *roles))
+        return Listener(client, address)
+
+    return listen
+
+
+def of_commands(told: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(each["id"], each["verb"]) for each in told]
+
+
+def test_a_stream_tells_which_commands_changed(listen: Callable[..., Listener]) -> None:
+    worker = Worker(timezone.now())
+    viewer = listen("viewer", Role.VIEWER)
+
+    async def follow() -> None:
+        async with viewer as listener:
+            handle = await sync_to_async(worker.submit)(Waiting)
+            [added] = await listener.told()
+            row = await sync_to_async(worker.row)(handle)
+            assert added.items() >= {"id": str(row.pk), "root": None, "job": str(row.job_id)}.items()
+            assert added["verb"] == "added"
+            await sync_to_async(worker.turn)()
+            [changed] = await listener.told()
+            assert (changed["id"], changed["verb"]) == (str(row.pk), "changed")
+            assert changed["version"] > added["version"]
+
+    run(follow)
+
+
+def test_everybody_is_told_only_of_commands_that_they_may_see(listen: Callable[..., Listener]) -> None:
+    worker = Worker(timezone.now())
+    owner, other = make_user("owner", Role.INJECTOR), make_user("other", Role.INJECTOR)
+    streams = [listen("owner"), listen("other"), listen("viewer", Role.VIEWER)]
+    actors = [make_actor(owner, *Right), make_actor(other, *Right)]
+
+    async def follow() -> None:
+        async with streams[0] as mine, streams[1] as theirs, streams[2] as all_of_it:
+            first = await sync_to_async(worker.submit)(Quiet, actor=actors[0])
+            assert of_commands(await mine.told()) == [(str(first.command_id), "added")]
+            assert of_commands(await all_of_it.told()) == [(str(first.command_id), "added")]
+            second = await sync_to_async(worker.submit)(Quiet, actor=actors[1])
+            assert of_commands(await theirs.told()) == [(str(second.command_id), "added")]
+            assert of_commands(await all_of_it.told()) == [(str(second.command_id), "added")]
+            third = await sync_to_async(worker.submit)(Quiet, actor=actors[0])
+            assert of_commands(await mine.told()) == [(str(third.command_id), "added")]
+
+    run(follow)
+
+
+def test_nobody_looks_at_commands_for_a_stream_that_does_not_ask(
+    listen: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_commands, "INTERVAL", 0.01)
+    looks: list[object] = []
+    look = stream_commands.look
+    monkeypatch.setattr(stream_commands, "look", lambda now: (looks.append(now), look(now))[1])
+    with_commands, without = listen("viewer", Role.VIEWER), listen("viewer", address="/stream/")
+
+    async def follow() -> None:
+        async with without:
+            await asyncio.sleep(0.2)
+            assert not looks
+            async with with_commands:
+                await asyncio.sleep(0.2)
+                assert looks
+            await asyncio.sleep(0.1)
+            looks.clear()
+            await asyncio.sleep(0.2)
+            assert not looks
+
+    run(follow)
+
+
+def test_one_look_serves_all_streams(
+    listen: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_commands, "INTERVAL", 3600)
+    worker = Worker(timezone.now())
+    streams = [listen(f"viewer-{number}", Role.VIEWER) for number in range(7)]
+    asked: list[str] = []
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    async def follow() -> None:
+        for listener in streams:
+            await listener.__aenter__()
+        handle = await sync_to_async(worker.submit)(Quiet)
+        await stream.hub.ask(lambda: connection.execute_wrappers.append(note))
+        await stream_commands.commands._look_once()
+        await stream.hub.ask(connection.execute_wrappers.clear)
+        for listener in streams:
+            assert of_commands(await listener.told()) == [(str(handle.command_id), "added")]
+        assert len([sql for sql in asked if "command_entities" in sql]) == 3
+        assert not [sql for sql in asked if not sql.startswith("SELECT")]
+        for listener in streams:
+            await listener.__aexit__()
+
+    run(follow)
+
+
+def test_a_slow_page_is_told_of_a_command_once(listen: Callable[..., Listener]) -> None:
+    worker = Worker(timezone.now())
+    viewer = listen("viewer", Role.VIEWER)
+
+    async def follow() -> None:
+        async with viewer as listener:
+            handle = await sync_to_async(worker.submit)(Quiet)
+            [followed] = stream_commands.commands._followed
+            await asyncio.sleep(2 * stream_commands.INTERVAL)
+            await sync_to_async(worker.turn)()
+            await asyncio.sleep(2 * stream_commands.INTERVAL)
+            assert len(followed._waiting) == 1
+            assert of_commands(await listener.told()) == [(str(handle.command_id), "changed")]
+
+    run(follow)
+
+
+def test_who_cannot_be_told_one_by_one_is_told_to_look_at_all(
+    listen: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_commands, "MANY", 3)
+    worker = Worker(timezone.now())
+    viewer = listen("viewer", Role.VIEWER)
+
+    async def follow() -> None:
+        async with viewer as listener:
+            for _ in range(5):
+                await sync_to_async(worker.submit)(Quiet)
+            [told] = await listener.told()
+            assert told["id"] is None
+
+    run(follow)
+
+
+def test_while_there_are_more_live_commands_than_are_watched_pages_look_at_all_now_and_then(
+    listen: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coordinator import changes
+
+    monkeypatch.setattr(changes, "LIVE", 2)
+    monkeypatch.setattr(stream_commands, "UNSEEN", 0.3)
+    worker = Worker(timezone.now())
+    for _ in range(3):
+        worker.submit(Quiet)
+    viewer = listen("viewer", Role.VIEWER)
+
+    async def follow() -> None:
+        async with viewer as listener:
+            for _ in range(2):
+                [told] = await listener.told()
+                assert told["id"] is None
+
+    run(follow)
+
+
+def test_a_look_that_fails_misses_nothing(
+    listen: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(timezone.now())
+    viewer = listen("viewer", Role.VIEWER)
+    look = stream_commands.look
+
+    def fail(now: object) -> None:
+        raise OperationalError("away")
+
+    async def follow() -> None:
+        async with viewer as listener:
+            monkeypatch.setattr(stream_commands, "look", fail)
+            handle = await sync_to_async(worker.submit)(Quiet)
+            await asyncio.sleep(2 * stream_commands.INTERVAL)
+            monkeypatch.setattr(stream_commands, "look", look)
+            assert of_commands(await listener.told()) == [(str(handle.command_id), "added")]
 
     run(follow)
