@@ -82,6 +82,7 @@ const rows = {
     if (style === "morph") return isOlder(fragment.firstElementChild, body) ? [] : [morph(body, fragment.firstElementChild)];
     if (style !== "rows" && style !== "list") return false;
     const fresh = [...fragment.querySelectorAll("tr")];
+    for (const row of fresh) if ("of" in row.dataset) takeId(body, row);
     const placed = fresh.map((row) => place(body, row, fresh)).filter(Boolean);
     if (style === "list") greyMissing(body, fresh);
     for (const row of placed) if (opened.has(row.id)) queueMicrotask(() => open(row));
@@ -147,6 +148,15 @@ function placeMore(body, row, fresh) {
   if (!before || last !== before) return null;
   lastOf(before).after(row);
   return row;
+}
+
+// Reports of progress that are read as one are known by the first of them, which may be too old for the answer.
+function takeId(body, row) {
+  const { of, first } = row.dataset;
+  const begun = [...body.children].find(({ dataset }) => dataset.of === of && +dataset.first <= +first && +first <= +dataset.last);
+  if (!begun) return;
+  row.id = begun.id;
+  row.dataset.first = begun.dataset.first;
 }
 
 function placeHappening(body, row, fresh) {
