@@ -262,3 +262,25 @@ def test_what_is_selected_stays_while_changes_come_by_the_stream(
         poll(admin, commands[-1])(number)
         expect(polled).not_to_have_text(shown, timeout=3000)
     assert page.evaluate("lost()") == []
+
+
+def test_pages_change_though_npm_is_missing(new_page: Callable[..., Page], plugin: Plugin) -> None:
+    from django.conf import settings
+
+    stub = settings.BASE_DIR / "static/idiomorph/idiomorph.esm.js"
+    page = new_page(plugin)
+    page.route("**/idiomorph/idiomorph*.js", lambda route: route.fulfill(path=stub))
+    page.reload()
+    is_live(page)
+    job = plugin.job("Plain")
+    step = plugin.step(job)
+    expect(row(page, job)).to_contain_text("0/1")
+    row(page, job).locator("a.toggle").click()
+    row(page, step).locator(".c-where").click()
+    plugin.end_step(job, step)
+    expect(row(page, step)).to_contain_text("Finished")
+    row(page, job).locator("a.name").click()
+    is_live(page)
+    plugin.end_job(job)
+    expect(page.locator("#facts")).to_contain_text("Finished")
+    assert is_same(page)
