@@ -279,7 +279,7 @@ def test_pages_change_though_npm_is_missing(new_page: Callable[..., Page], plugi
     row(page, step).locator(".c-where").click()
     plugin.end_step(job, step)
     expect(row(page, step)).to_contain_text("Finished")
-    row(page, job).locator("a.name").click()
+    page.goto(f"/jobs/{job}/")
     is_live(page)
     plugin.end_job(job)
     expect(page.locator("#facts")).to_contain_text("Finished")
