@@ -5,7 +5,8 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from django.db import Error
 from django.utils import timezone
@@ -34,17 +35,28 @@ class Followed:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._waiting: dict[object, CommandNews] = {}
+        self._waiting: dict[UUID | None, CommandNews] = {}
 
     def put(self, news: list[CommandNews]) -> None:
-        actor = self._reader.actor
         for each in news:
-            if each.change is None or (actor and selectors.sees(actor, each.change.user_id)):
-                self._waiting[each.change and each.change.command_id] = each
+            if each.change is None:
+                self._waiting[None] = each
+            elif self._sees(each.change):
+                self._waiting[each.change.command_id] = self._joined(each.change, each.version)
         if None in self._waiting or len(self._waiting) > MANY:
             self._waiting = {None: CommandNews(None, max(each.version for each in self._waiting.values()))}
         if self._waiting:
             self._reader.call()
+
+    def _sees(self, change: CommandChange) -> bool:
+        actor = self._reader.actor
+        return actor is not None and selectors.sees(actor, change.user_id)
+
+    def _joined(self, change: CommandChange, version: int) -> CommandNews:
+        """What was added and has changed since is still new to the reader."""
+        earlier = self._waiting.get(change.command_id)
+        added = change.added or bool(earlier and earlier.change and earlier.change.added)
+        return CommandNews(replace(change, added=added), version)
 
     def take(self) -> list[CommandNews]:
         waiting, self._waiting = self._waiting, {}

@@ -14,7 +14,7 @@ from tests.live import Site, plug_in, running_site
 UPDATES = {"row": 200, "link": 200, "field": 40}  # by what has the focus
 
 # What people have: `hold` remembers it, `lost` says what is not as it was.
-HOLD = """([selected, typed]) => {
+HOLD = """async ([selected, typed]) => {
   const range = document.createRange();
   range.selectNodeContents(document.querySelector(selected));
   if (!document.activeElement.matches("input")) {  // the caret in a field is the selection
@@ -36,6 +36,7 @@ HOLD = """([selected, typed]) => {
     "the turning of the spinner": animation(),
     "the beginning of its turn": animation()?.startTime,
   });
+  await animation()?.ready;
   const before = state(), events = [];
   for (const type of ["focus", "blur", "focusin", "focusout"]) {
     document.addEventListener(type, ({ target }) => events.push(`${type} of ${target.id || target.nodeName}`), true);
