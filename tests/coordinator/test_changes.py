@@ -62,6 +62,16 @@ def test_each_thing_that_happens_to_a_command_is_seen(worker: Worker) -> None:
     assert looker.news() == set()
 
 
+@pytest.mark.parametrize(
+    "field", ["fence", "attempts", "children", "poll_delay", "executed", "callback_notified"]
+)
+def test_a_change_that_pages_show_is_seen_though_nothing_else_changes(worker: Worker, field: str) -> None:
+    handle = worker.submit(Waiting)
+    looker = Looker(worker)
+    CommandEntity.objects.update(**{field: 7 if field not in ("executed", "callback_notified") else True})
+    assert looker.news() == {(handle.command_id, False)}
+
+
 def test_what_operators_and_events_do_is_seen(worker: Worker) -> None:
     handle = worker.submit(Waiting)
     worker.turn()
