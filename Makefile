@@ -50,10 +50,10 @@ lock: .venv/bin/uv
 	$(PIP) $<
 	@touch $@
 
-# What the pages' scripts take from npm.
+# What the pages' scripts take from npm. They do without, and are the worse for it.
 node_modules/run: package-lock.json
-	$(NPM) --omit=dev
-	@touch $@
+	@if command -v npm >/dev/null; then $(NPM) --omit=dev && touch $@; \
+	else echo "npm is not installed: open pages lose selection and focus whenever something changes." >&2; fi
 
 node_modules/test: package-lock.json
 	$(NPM)

@@ -40,6 +40,11 @@ def listed(actor: Actor, *, rare: bool = False) -> QuerySet[CommandEntity]:
     return commands.filter(user=actor.user_id)
 
 
+def sees(actor: Actor, user_id: int | None) -> bool:
+    """Whether a command in that user's name is the actor's to see; the same rule."""
+    return actor.may(Right.VIEW_ALL) or user_id == actor.user_id
+
+
 def having(actor: Actor, **fields: Any) -> list[QuerySet[CommandEntity]]:
     """Those of them that have all these fields, in parts of which each is found by an index.
 

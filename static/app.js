@@ -2,8 +2,10 @@
 
 import { startClock } from "./clock.js";
 import { startConfirm } from "./confirm.js";
+import { startFilters } from "./filters.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
+import { startStream } from "./stream.js";
 import { startTree } from "./tree.js";
 
 function startTheme() {
@@ -16,13 +18,6 @@ function startTheme() {
   });
 }
 
-function startFilters() {
-  document.body.addEventListener("htmx:configRequest", ({ detail }) => {
-    if (detail.elt.id !== "filters") return;
-    for (const [name, value] of [...detail.formData]) if (value === "") detail.formData.delete(name);
-  });
-}
-
 function startMenus() {
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -31,21 +26,12 @@ function startMenus() {
   });
 }
 
-// What people opened stays open when the part of the page that it is in is fetched again.
-function startDetails() {
-  const opened = new Set();
-  document.addEventListener("toggle", ({ target }) => opened[target.open ? "add" : "delete"](target.id), true);
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const details of document.querySelectorAll("details[id]")) if (opened.has(details.id)) details.open = true;
-  });
-}
-
 startTheme();
 startFilters();
 startMenus();
-startDetails();
 startConfirm();
 startTree();
 startKeys();
 startClock();
 startLive();
+startStream();

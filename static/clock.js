@@ -1,5 +1,7 @@
 // Running work shows how long it has taken so far; the words are those of templatetags/monitor.py.
 
+import { isSure } from "./stream.js";
+
 const two = (number) => String(number).padStart(2, "0");
 
 export function duration(seconds) {
@@ -14,7 +16,7 @@ export function startClock() {
   const ahead = Date.parse(document.body.dataset.now) - Date.now(); // of this machine's clock
   if (Number.isNaN(ahead)) return;
   setInterval(() => {
-    if (document.hidden) return;
+    if (document.hidden || !isSure()) return;
     for (const span of document.querySelectorAll("[data-since]")) {
       const words = duration((Date.now() + ahead - Date.parse(span.dataset.since)) / 1000);
       if (span.textContent !== words) span.textContent = words;

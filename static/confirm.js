@@ -1,18 +1,29 @@
 // What cannot be undone is asked for first: the page that asks without scripts is shown as a dialog.
 
-const FORM = "form.confirm";
+import { ask } from "./ask.js";
+import { say } from "./say.js";
 
 async function question(address) {
-  const answer = await fetch(address);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const form = page.querySelector(FORM);
+  const page = new DOMParser().parseFromString(await ask(address) ?? "", "text/html");
+  const form = page.querySelector("form.confirm");
   form?.setAttribute("action", address);
   return form;
 }
 
-// Without it, and when the session has ended, the browser goes to the page itself.
-async function ask(link) {
-  const form = await question(link.href).catch(() => null);
+// Say beside the link why nothing was asked, until it is tried again.
+function explain(link, problem) {
+  const words = document.createElement("span");
+  words.className = "problem";
+  words.textContent = problem;
+  link.after(words);
+  say(problem);
+}
+
+// What there is no question for, the browser goes to; such as a page that says why it cannot be done.
+async function confirm(link) {
+  if (link.nextElementSibling?.matches(".problem")) link.nextElementSibling.remove();
+  const form = await question(link.href).catch((error) => explain(link, error.message));
+  if (form === undefined) return;
   if (!form) return location.assign(link.href);
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "confirm-title");
@@ -33,6 +44,6 @@ export function startConfirm() {
     const link = event.target.closest("a[data-confirm]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    ask(link);
+    confirm(link);
   });
 }

@@ -1,41 +1,36 @@
 // What changes on the server changes here: a stream says what is new, and what is on screen is fetched again.
 
-import { fetchInto, isOpen, moreRow, parentOf, siblings } from "./tree.js";
+import { ask } from "./ask.js";
+import { say } from "./say.js";
+import { follow, gone } from "./stream.js";
+import { isOpen, moreRow, siblings } from "./tree.js";
+import { AUTOMATIC, forget, inSight, isDone, pump, RATE, refresh, want } from "./wanted.js";
 
-const RATE = 4; // fetches a second
-const MANY = 4; // rows of one kind that are cheaper to fetch together
-const POLL = 5000; // milliseconds between refreshes while there is no stream
+const SECOND = 1000; // milliseconds
+const PART = 50; // steps that are fetched together at most
+
 
 const page = document.body.dataset;
-const wanted = new Map(); // key -> what is to be fetched, oldest first
-let tokens = RATE;
-let position = page.position;
-let source, polling, lost;
-
-// Nobody did anything, so the session may become idle.
-const AUTOMATIC = { "X-Automatic": "1" };
-const refresh = (target, address, swapStyle) => fetchInto(target, address, swapStyle, AUTOMATIC);
-
 const byId = (id) => document.getElementById(id);
-const jobRows = () => byId("job-rows");
-const list = () => byId("job-list");
-const body = () => byId("job-rows") || byId("step-rows");
+const list = () => document.querySelector("#job-list, #command-list");
+const listRows = () => document.querySelector("#job-rows, #command-rows");
+const body = () => document.querySelector("#job-rows, #step-rows");
 
 // --- what to fetch ---
 
-function want(key, unit) {
-  wanted.delete(key);
-  wanted.set(key, { key, ...unit });
-  pump();
+function wantJob(id, version) {
+  want(`job-${id}`, { id: `job-${id}`, version, group: "list", together: fetchListFor, fetch: () => fetchJob(id) });
 }
 
-function wantJob(id, version) {
-  want(`job-${id}`, { id: `job-${id}`, version, job: id, fetch: () => fetchJob(id) });
+function wantCommand(id, version) {
+  want(`command-${id}`, { id: `command-${id}`, version, group: "list", together: fetchListFor, fetch: () => fetchCommand(id) });
 }
 
 function wantStep(id, version) {
   const row = byId(`step-${id}`);
-  if (row) want(row.id, { id: row.id, version, parent: `${row.dataset.job}/${row.dataset.parent}`, fetch: () => fetchStep(row.id) });
+  if (!row) return;
+  const { job, parent } = row.dataset;
+  want(row.id, { id: row.id, version, inPlace: true, group: `${job}/${parent}`, together: fetchSteps, fetch: () => fetchStep(row.id) });
 }
 
 function wantLevel(job, parent) {
@@ -46,64 +41,58 @@ function wantLevel(job, parent) {
 }
 
 function wantPage() {
-  if (page.page === "list") want("list", { fetch: fetchList });
-  if (page.page !== "list") want("facts", { fetch: fetchFacts });
+  if (list()) want("list", { fetch: fetchWholeList, rest: page.page === "commands" ? 2 * SECOND : 0 });
+  if (byId("workers")) want("workers", { fetch: fetchWorkers, rest: 2 * SECOND });
+  if (byId("command-facts")) want("facts", { fetch: fetchCommandFacts, rest: SECOND });
+  if (byId("facts")) want("facts", { fetch: fetchFacts });
   if (byId("history-rows")) want("history", { id: "history-rows", fetch: fetchHistory });
 }
 
-// All that is on the page, because changes were missed.
-function wantAll() {
-  wantPage();
-  for (const row of document.querySelectorAll("tr[data-step]")) wantStep(row.dataset.step, Infinity);
-  for (const row of document.querySelectorAll('tr[aria-expanded="true"]')) wantLevel(row.dataset.job, row.dataset.step || "");
-  if (page.page !== "list") wantLevel(page.job, page.step || "");
+// All that is in sight, because changes may have been missed; the rest is fetched when it is scrolled to.
+async function catchUp() {
+  forget();
+  const whole = [];
+  if (list()) whole.push(fetchWholeList);
+  if (page.page === "commands") whole.push(fetchWorkers);
+  if (byId("facts")) whole.push(fetchFacts);
+  if (byId("command-facts")) whole.push(fetchCommandFacts);
+  if (byId("history-rows")) whole.push(fetchHistory);
+  await fetchTogether(whole);
+  const levels = [...document.querySelectorAll('tr[aria-expanded="true"]')].map((row) => [row.dataset.job, row.dataset.step || ""]);
+  if (byId("step-rows")) levels.push([page.job, page.step || ""]);
+  await fetchTogether(levels.flatMap(([job, parent]) => partsInSight(job, parent)));
 }
 
-// --- fetching, at most RATE times a second ---
+async function fetchTogether(fetches) {
+  while (fetches.length) await Promise.all(fetches.splice(0, RATE).map((fetch) => fetch()));
+}
 
-function pump() {
-  while (tokens > 0) {
-    const unit = next();
-    if (!unit) return;
-    tokens -= 1;
-    setTimeout(() => { tokens += 1; pump(); }, 1000);
-    Promise.resolve(unit.fetch()).then(reached, unreachable);
+// The fetches of those parts of a level that are in sight; the others are wanted.
+function partsInSight(job, parent) {
+  const shown = siblings(body(), job, parent);
+  const fetches = [];
+  for (let first = 0; first < shown.length; first += PART) {
+    const part = shown.slice(first, first + PART);
+    const after = Number(part[0].dataset.number) - 1;
+    if (part.some(inSight)) fetches.push(() => fetchLevel(job, parent, after));
+    else for (const row of part) wantStep(row.dataset.step, Infinity);
   }
+  if (shown.length % PART === 0) wantLevel(job, parent); // what came meanwhile is in none of them
+  return fetches;
 }
 
-function next() {
-  for (const [key, unit] of wanted) if (isDone(unit)) wanted.delete(key);
-  const due = [...wanted.values()].filter(inSight);
-  if (!due.length) return null;
-  const first = due[0];
-  const alike = due.filter((unit) => (first.job && unit.job) || (first.parent && unit.parent === first.parent));
-  const together = alike.length >= MANY ? alike : [first];
-  for (const unit of together) wanted.delete(unit.key);
-  if (together.length === 1) return first;
-  return { fetch: first.job ? fetchList : () => fetchSteps(alike.map(({ id }) => byId(id))) };
-}
-
-// Whether an answer to another question has brought it meanwhile, or it is not shown any more.
-function isDone(unit) {
-  const row = byId(unit.id);
-  return row ? Number(row.dataset.version) >= unit.version : Boolean(unit.parent);
-}
-
-// What is out of sight waits until it is scrolled to.
-function inSight(unit) {
-  const row = byId(unit.id);
-  if (!row) return true;
-  const { top, bottom } = row.getBoundingClientRect();
-  return bottom > -100 && top < innerHeight + 100;
-}
+// --- fetching ---
 
 const jobUrl = (id, rest) => `/jobs/${id}/${rest}`;
 const stepUrl = (job, step, rest) => jobUrl(job, step ? `steps/${step}/${rest}` : rest);
 
-async function fetchJob(id) {
-  if (!jobRows()) return refreshEmpty();
-  const found = await refresh(jobRows(), `${jobUrl(id, "row/")}?${list().dataset.query}`, "rows");
-  if (!found) byId(`job-${id}`)?.classList.add("left");
+const fetchJob = (id) => fetchListed(`job-${id}`, jobUrl(id, "row/"));
+const fetchCommand = (id) => fetchListed(`command-${id}`, `/commands/${id}/row/`);
+
+async function fetchListed(key, address) {
+  if (!listRows()) return refreshEmpty();
+  const found = await refresh(listRows(), `${address}?${list().dataset.query}`, "rows");
+  if (!found) byId(key)?.classList.add("left");
   trim();
 }
 
@@ -114,13 +103,13 @@ function fetchStep(id) {
   return refresh(row.parentElement, `${stepUrl(row.dataset.job, row.dataset.step, "row/")}?level=${level}`, "rows");
 }
 
-function fetchSteps(rows) {
-  if (!rows.length) return;
+function fetchSteps(units) {
+  const rows = units.map(({ id }) => byId(id));
   const { job, parent } = rows[0].dataset;
   const numbers = rows.map((row) => Number(row.dataset.number));
   const first = Math.min(...numbers);
   for (const row of rows) {
-    if (Number(row.dataset.number) >= first + 50) wantStep(row.dataset.step, Infinity);
+    if (Number(row.dataset.number) >= first + PART) wantStep(row.dataset.step, Infinity);
   }
   return fetchLevel(job, parent, first - 1, rows[0].getAttribute("aria-level"));
 }
@@ -133,31 +122,54 @@ function fetchLevel(job, parent, after, level) {
 }
 
 async function fetchList() {
-  if (!jobRows()) return refreshEmpty();
-  await refresh(jobRows(), list().dataset.rows + location.search, "list");
+  if (!listRows()) return refreshEmpty();
+  await refresh(listRows(), list().dataset.rows + location.search, "list");
   trim();
 }
 
-async function fetchFacts() {
-  const before = byId("facts").dataset;
-  await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/") + location.search, "outerHTML"); // which failure of a job
-  const now = byId("facts").dataset;
-  if (page.page === "job" && "ended" in now && !("ended" in before)) announce(now.name, now.state);
+// Rows further down than the list begins are not in the answer.
+async function fetchListFor(units) {
+  await fetchList();
+  for (const unit of units) if (byId(unit.id) && !isDone(unit)) want(unit.key, { ...unit, group: "" });
 }
+
+async function fetchWholeList() {
+  await fetchList();
+  for (const { dataset } of topRows().slice(Number(list().dataset.size) - above.size)) {
+    if ("command" in dataset) wantCommand(dataset.command, Infinity);
+    else wantJob(dataset.job, Infinity);
+  }
+}
+
+async function fetchFacts() {
+  const had = "ended" in byId("facts").dataset;
+  const found = await refresh(byId("facts"), stepUrl(page.job, page.step, "facts/") + location.search, "morph"); // which failure of a job
+  if (!found) return gone();
+  const { ended, name, state } = byId("facts").dataset;
+  if (page.page === "job" && ended !== undefined && !had) announce(name, state);
+}
+
+async function fetchCommandFacts() {
+  const found = await refresh(byId("command-facts"), `/commands/${page.command}/facts/`, "morph");
+  if (!found) gone();
+}
+
+const fetchWorkers = () => refresh(byId("workers"), byId("workers").dataset.fragment, "morph");
 
 const fetchHistory = () => refresh(byId("history-rows"), byId("history-rows").dataset.fragment, "rows");
 
-// A list without rows has no table; if a job may belong on it, the whole of it is fetched.
+// A list without rows has no table; if something may belong on it, the whole of it is fetched.
 async function refreshEmpty() {
   if (!["none", "right", "filter"].includes(byId("empty")?.dataset.empty)) return;
-  const answer = await fetch(location.href, { headers: AUTOMATIC });
-  if (answer.redirected) return location.reload();
-  htmx.swap(list(), await answer.text(), { swapStyle: "outerHTML" }, { contextElement: document.body, select: "#job-list" });
+  const text = await ask(location.href, AUTOMATIC);
+  htmx.swap(list(), text, { swapStyle: "morph" }, { contextElement: document.body, select: `#${list().id}` });
 }
+
+const topRows = () => [...listRows()?.querySelectorAll("tr[data-cursor]") ?? []];
 
 // A page that is open for days does not grow without end.
 function trim() {
-  const rows = [...jobRows().querySelectorAll("tr.job")];
+  const rows = topRows();
   const size = Number(list().dataset.size);
   if (rows.length <= 4 * size || scrollY > 40) return;
   const last = rows[size - 1];
@@ -173,7 +185,7 @@ function trim() {
   older.hidden = false;
 }
 
-// --- the stream ---
+// --- changes ---
 
 function changed({ job, step, parent, version, verb }) {
   if (page.page !== "list" && job !== page.job) return;
@@ -189,6 +201,17 @@ function changed({ job, step, parent, version, verb }) {
 // The steps on screen that look otherwise while their job is silent.
 const openSteps = (job) => document.querySelectorAll(`tr.step[data-job="${job}"]:is(.is-running, .is-lost, .is-unknown)`);
 
+// Without an id any may have changed, or why they do not get on.
+function commandChanged({ id, root, version, verb }) {
+  if (!id) wantPage();
+  else if (byId(`command-${id}`)) wantCommand(id, version);
+  else if (page.page === "commands" && "live" in list().dataset) {
+    const belongs = verb === "added" || list().dataset.query !== "";
+    if (belongs) want("new", { fetch: fetchList, rest: 2 * SECOND });
+  }
+  if (page.page === "command" && [id, root].includes(page.root)) want("facts", { fetch: fetchCommandFacts, rest: SECOND });
+}
+
 function stepChanged(job, step, parent, version, verb) {
   if (byId(`step-${step}`)) wantStep(step, version);
   else if (verb === "added") {
@@ -199,71 +222,14 @@ function stepChanged(job, step, parent, version, verb) {
   if (parent) wantStep(parent, version);
 }
 
-function connect() {
-  source?.close();
-  source = new EventSource(`${page.stream}?after=${position}`);
-  source.addEventListener("open", () => {
-    lost = undefined;
-    show("live", "live");
-    clearInterval(polling);
-    polling = undefined;
-  });
-  source.addEventListener("change", (event) => {
-    position = event.lastEventId;
-    changed(JSON.parse(event.data));
-  });
-  source.addEventListener("reset", (event) => {
-    position = event.lastEventId;
-    wantAll();
-  });
-  source.addEventListener("logout", () => location.reload());
-  source.onerror = () => {
-    lost ||= new Date();
-    show("reconnecting", "lost");
-    polling ||= setInterval(fallBack, POLL);
-  };
-}
-
-// Without a stream: look now and then, and try again to have one.
-function fallBack() {
-  if (document.hidden) return;
-  wantAll();
-  if (source.readyState === EventSource.CLOSED) connect();
-}
-
-function show(words, state) {
-  const shown = byId("live");
-  shown.hidden = false;
-  shown.className = `live is-${state}`;
-  shown.querySelector(".word").textContent = words;
-}
-
 // --- what people are told ---
 
-function reached() {
-  byId("offline").hidden = true;
-}
-
-function unreachable() {
-  const banner = byId("offline");
-  if (!lost || !banner.hidden) return;
-  banner.textContent = `The server does not answer. What you see is from ${lost.toISOString().slice(11, 19)} UTC; this page goes on trying.`;
-  banner.hidden = false;
-}
-
-const news = [];
-
-function announce(name, state) {
-  news.push(`${name}: ${state}.`);
-  if (news.length === 1) {
-    setTimeout(() => { byId("announcer").textContent = news.splice(0).slice(-5).join(" "); }, 500);
-  }
-}
+const announce = (name, state) => say(`${name}: ${state}.`);
 
 const above = new Set();
 
 function showPill() {
-  const pill = byId("new-jobs");
+  const pill = byId("new-rows");
   if (!pill) return;
   pill.hidden = !above.size;
   pill.textContent = `↑ ${above.size} new`;
@@ -277,18 +243,14 @@ function showNew() {
 }
 
 export function startLive() {
-  if (!page.stream) return;
-  document.addEventListener("job:above", ({ detail }) => { above.add(detail); showPill(); });
-  document.addEventListener("job:ended", ({ target }) => announce(target.querySelector("a.name").textContent, target.dataset.state));
-  document.addEventListener("click", (event) => { if (event.target.id === "new-jobs") showNew(); });
+  if (!page.position && !("commands" in page)) return;
+  document.addEventListener("row:above", ({ detail }) => { above.add(detail); showPill(); });
+  document.addEventListener("row:ended", ({ target }) => announce(target.querySelector("a.name").textContent, target.dataset.state));
+  document.addEventListener("click", (event) => { if (event.target.id === "new-rows") showNew(); });
   let scrolled;
   document.addEventListener("scroll", () => {
     clearTimeout(scrolled);
     scrolled = setTimeout(() => { pump(); if (scrollY <= 40 && above.size) showNew(); }, 150);
   }, { passive: true });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) source.close(); // browsers allow six connections to a host; tabs out of sight need none
-    else connect();
-  });
-  connect();
+  follow({ changed, commandChanged, catchUp });
 }

@@ -9,7 +9,7 @@ class TaskMonitorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from taskmonitor import receivers, sqlite_file, sqlite_planner, text_index  # noqa: F401 - they connect themselves
+        from taskmonitor import checks, receivers, sqlite_file, sqlite_planner, text_index  # noqa: F401 - they connect themselves
         from taskmonitor.serving.versions import refuse_newer
 
         connection_created.connect(refuse_newer, dispatch_uid="taskmonitor.serving.versions")

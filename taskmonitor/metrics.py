@@ -57,7 +57,11 @@ REQUEST_DURATION = Histogram(
     buckets=SECONDS,
     registry=REGISTRY,
 )
-STREAM_READERS = Gauge("taskmonitor_stream_readers", "Pages that follow live changes.", registry=REGISTRY)
+STREAM_READERS = Gauge(
+    "taskmonitor_stream_readers",
+    "Browsers that follow live changes, each by one stream for all its windows.",
+    registry=REGISTRY,
+)
 LOGINS_REFUSED = Counter(
     "taskmonitor_logins_refused",
     "Logins with a wrong name or password, or not looked at: after too many, or while too many are checked.",

@@ -302,6 +302,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
+        "worker-src": [SELF],
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
@@ -314,7 +315,10 @@ USE_I18N = False
 USE_TZ = True
 DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i:s"  # in the admin, as on the pages
 
-STATICFILES_DIRS = [BASE_DIR / "static"]
+IDIOMORPH = BASE_DIR / "node_modules/idiomorph/dist"  # npm brings it; without it static/idiomorph is served
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "static"]
+if IDIOMORPH.is_dir():
+    STATICFILES_DIRS.insert(0, ("idiomorph", IDIOMORPH))
 STATIC_URL = static_address(STATICFILES_DIRS)
 WHITENOISE_IMMUTABLE_FILE_TEST = "(?!)" if DEBUG else f"/{STATIC_URL}"  # never while they are worked on
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # they are for our own pages

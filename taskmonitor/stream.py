@@ -30,6 +30,8 @@ INTERVAL = 0.5  # seconds between looks for what other processes committed
 PAUSE = 0.05  # seconds after a look in which commits gather for the next one
 BATCH = 500  # events read at once
 BENEATH = "beneath"  # in place of a verb: the step itself has not changed, but something far beneath it has
+TRIES = 2  # looks in a row that fail until the feed is said not to be readable
+HANGS = 5  # seconds after which a look has failed
 RECENT = 5000  # changes kept in memory; a reader further behind is served from the database
 
 Result = TypeVar("Result")
@@ -65,6 +67,7 @@ class Hub:
         self._looking: asyncio.Task[None] | None = None
         self._recent: deque[Change] = deque()
         self._behind = self.last = 0  # `_recent` has every change behind the one position up to the other
+        self._failed = 0  # looks in a row
         self._advanced = asyncio.Event()  # set, and replaced, whenever `last` grows
 
     @asynccontextmanager
@@ -83,6 +86,11 @@ class Hub:
             STREAM_READERS.dec()
             if not self._readers:
                 self._stop()
+
+    @property
+    def readable(self) -> bool:
+        """Whether changes can be read; if not, readers are told nothing, and had better leave."""
+        return self._failed < TRIES
 
     async def behind(self, position: int) -> list[Change] | Reset:
         """The next changes behind `position`; Reset if some of them are gone."""
@@ -114,6 +122,7 @@ class Hub:
     async def _start(self) -> None:
         self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="stream")
         self._behind = self.last = await self.ask(feed.last)
+        self._failed = 0
         self._looking = asyncio.create_task(self._look())
 
     def _stop(self) -> None:
@@ -146,10 +155,13 @@ class Hub:
 
     async def _look_once(self) -> bool:
         try:
-            changes = await self.ask(lambda: _read(self.last))
-        except Error as error:
-            logger.warning("The feed cannot be read now: %s", error)
+            changes = await asyncio.wait_for(self.ask(lambda: _read(self.last)), HANGS)
+        except (Error, TimeoutError) as error:
+            logger.warning("The feed cannot be read now: %s", str(error) or "no answer")
+            self._failed += 1
+            self.wake()
             return False
+        self._failed = 0
         for change in changes:
             self._recent.append(change)
         while len(self._recent) > RECENT:
@@ -177,17 +189,22 @@ class Reader:
         self.position = position
         self._hub = hub
         self._lost = lost
+        self._called = False
 
     async def news(self, patience: float) -> list[Change] | Reset:
         """What happened since the last call, as soon as anything did; an empty list after `patience` seconds.
 
-        Nothing more happens for a reader that was shut out.
+        So it is for a reader that was called away meanwhile. Nothing more happens for one that was shut out, nor
+        while the feed cannot be read.
         """
         if self._lost:
             self._lost = False
             return Reset(self.position)
         patient_until = time.monotonic() + patience
-        while self.actor and (left := patient_until - time.monotonic()) > 0:
+        while self.actor and not self._called and self._hub.readable:
+            left = patient_until - time.monotonic()
+            if left <= 0:
+                break
             if self.position >= self._hub.last:
                 await self._hub.advance(left)
             found = await self._hub.behind(self.position)
@@ -198,7 +215,13 @@ class Reader:
                 self.position = found[-1].position
             if seen := [change for change in found if self._sees(change)]:
                 return seen
+        self._called = False
         return []
+
+    def call(self) -> None:
+        """Have it wait no longer: there is news of something that is not in the feed."""
+        self._called = True
+        self._hub.wake()
 
     def shut_out(self) -> None:
         """Let it see nothing more, from now on."""

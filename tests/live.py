@@ -39,6 +39,16 @@ class Site:
             command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
+    def kill(self) -> None:
+        """End all of its processes at once."""
+        self.process.kill()
+        self.process.wait()
+
+    def come_back(self) -> None:
+        """Start again, at the same address, on the same data."""
+        self.process = start(self.data, **self.environment, PORT=self.url.rpartition(":")[2])
+        wait_for_address(self.data, self.process)
+
     @property
     def output(self) -> str:
         return (self.data / "up.out").read_text()
@@ -62,23 +72,22 @@ def running_site(data: Path, **environment: str) -> Iterator[Site]:
             **database,
             **environment,
         }
-        process = start(data, **environment)
+        site = Site(
+            url="",
+            username=environment["DJANGO_SUPERUSER_USERNAME"],
+            password=environment["DJANGO_SUPERUSER_PASSWORD"],
+            data=data,
+            process=start(data, **environment),
+            environment=environment,
+        )
         try:
-            site = Site(
-                url=wait_for_address(data, process),
-                username=environment["DJANGO_SUPERUSER_USERNAME"],
-                password=environment["DJANGO_SUPERUSER_PASSWORD"],
-                data=data,
-                process=process,
-                environment=environment,
-            )
+            site.url = wait_for_address(data, site.process)
             yield site
-            if process.poll() is None:
-                process.terminate()
-            assert process.wait(STOP_TIMEOUT) == site.must_end_with, site.log
+            if site.process.poll() is None:
+                site.process.terminate()
+            assert site.process.wait(STOP_TIMEOUT) == site.must_end_with, site.log
         finally:
-            process.kill()
-            process.wait()
+            site.kill()
 
 
 def plug_in(folder: Path, module: str) -> str:

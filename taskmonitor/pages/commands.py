@@ -1,8 +1,7 @@
-"""The list of commands, and the page of one with its fragment."""
+"""The list of commands, and the page of one, with their fragments."""
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -17,6 +16,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from coordinator import models, selectors
+from coordinator.changes import version
 from coordinator.models import OVER, CommandEntity, CommandStatus
 from taskmonitor.errors import Invalid
 from taskmonitor.models import Actor, Right
@@ -71,10 +71,11 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One command in a list, or in a hierarchy with so many above it."""
+    """One command in a list, or in a hierarchy with so many above it. It `left` if the list's filters no longer hold."""
 
     command: CommandEntity
     depth: int = 0
+    left: bool = False
 
     @property
     def state(self) -> State:
@@ -84,6 +85,10 @@ class Row:
     def indent(self) -> int:
         """As `depth`, but only as deep as there is room for."""
         return min(self.depth + 1, 16)
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.command.created_at, self.command.pk)
 
 
 @page()
@@ -96,19 +101,33 @@ def command_rows(request: HttpRequest, actor: Actor) -> HttpResponse:
     return render(request, "taskmonitor/_command_rows.html", _listing(request, actor, timezone.now()))
 
 
+@fragment
+def command_row(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
+    """One row of the list with the same filters; greyed if these no longer hold for the command."""
+    now = timezone.now()
+    command = selectors.command(command_id, actor)
+    filters = Filters.of(request.GET)
+    left = bool(filters.query()) and not _found(actor, filters).filter(pk=command_id).exists()
+    row = Row(command, left=left)
+    return render(request, "taskmonitor/_command_row.html", {"row": row, "version": version(now), "now": now})
+
+
+@fragment
+def command_workers(request: HttpRequest, actor: Actor) -> HttpResponse:
+    return render(request, "taskmonitor/_stalled.html", _workers(timezone.now()))
+
+
 @page()
 def command_detail(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
-    row = selectors.command(command_id, actor)
-    facts = _facts(row, actor, timezone.now())
+    facts = _facts(command_id, actor, timezone.now())
     members = [member.command for member in facts["members"]]
-    offered = operations(row, members) if actor.may(Right.CONTROL) else []
+    offered = operations(facts["command"], members) if actor.may(Right.CONTROL) else []
     return render(request, "taskmonitor/command_detail.html", {**facts, "operations": offered})
 
 
 @fragment
 def command_facts(request: HttpRequest, actor: Actor, command_id: UUID) -> HttpResponse:
-    facts = _facts(selectors.command(command_id, actor), actor, timezone.now())
-    return render(request, "taskmonitor/_command_facts.html", facts)
+    return render(request, "taskmonitor/_command_facts.html", _facts(command_id, actor, timezone.now()))
 
 
 def _listing(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -118,8 +137,8 @@ def _listing(request: HttpRequest, actor: Actor, now: datetime) -> dict[str, Any
         "query": filters.query(),
         "choices": [(value, words) for value, (words, _) in SHOWN.items()],
         **_workers(now),
-        "now": now,
         "first": not after,
+        "size": SIZE,
     }
     try:
         found, rest = selectors.page(
@@ -146,9 +165,10 @@ def _found(actor: Actor, filters: Filters) -> Any:
     return selectors.containing(found, filters.text) if filters.text else found
 
 
-def _facts(row: CommandEntity, actor: Actor, now: datetime) -> dict[str, Any]:
+def _facts(command_id: UUID, actor: Actor, now: datetime) -> dict[str, Any]:
     from coordinator.rebuild import shown_parameters, shown_result  # which loads all commands
 
+    row = selectors.command(command_id, actor)
     return {
         "command": row,
         "state": Row(row).state,
@@ -160,13 +180,17 @@ def _facts(row: CommandEntity, actor: Actor, now: datetime) -> dict[str, Any]:
         "held": row.held(now),
         "live": row.status not in OVER,
         **_workers(now),
-        "now": now,
     }
 
 
-def _workers(now: datetime) -> dict[str, Callable[[], bool]]:
-    """Why commands may not get on; asked by templates that say so."""
-    return {"released": is_released, "stalled": partial(selectors.is_stalled, now)}
+def _workers(now: datetime) -> dict[str, Any]:
+    """The time of the answer, and why commands may not get on; the latter is asked by templates that say so."""
+    return {
+        "now": now,
+        "version": version(now),
+        "released": is_released,
+        "stalled": partial(selectors.is_stalled, now),
+    }
 
 
 def _text(value: Any) -> str:

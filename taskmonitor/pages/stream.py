@@ -1,7 +1,8 @@
 """What happens, as server-sent events, so that an open page knows which of its rows to fetch again."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
@@ -12,14 +13,16 @@ from django.http.response import HttpResponseBase
 
 from taskmonitor.logs import note
 from taskmonitor.models import Actor, Verb
+from taskmonitor.pages.stream_commands import CommandNews, commands
 from taskmonitor.pages.stream_watch import watch
 from taskmonitor.selectors import access
 from taskmonitor.stream import BENEATH, Change, Reset, hub
 
-PATIENCE = 15  # seconds of silence that proxies bear
+PATIENCE = 5  # seconds of silence, after which a page could think that the server is away
 
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
+    """Events `change` of jobs and steps; with `?commands=1` also `command`, for who has a page of commands open."""
     if request.method != "GET":
         return HttpResponse(status=405, headers={"Allow": "GET"})
     actor = await _actor(request.session)
@@ -29,30 +32,36 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     given = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(given) if given.isascii() and given.isdecimal() and len(given) <= 18 else None
     return StreamingHttpResponse(
-        _events(str(request.session.session_key), actor, after),
+        _events(str(request.session.session_key), actor, after, bool(request.GET.get("commands"))),
         content_type="text/event-stream; charset=utf-8",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(session_key: str, actor: Actor, after: int | None) -> AsyncIterator[str]:
-    async with hub.reader(actor, after) as reader:
-        with watch.keeps(reader, session_key):
-            yield f"retry: 2000\nid: {reader.position}\nevent: open\ndata: {{}}\n\n"
-            while True:
-                news = await reader.news(PATIENCE)
-                if reader.actor is None:
-                    yield "event: logout\ndata: {}\n\n"
-                    return
-                yield _written(news)
+async def _events(
+    session_key: str, actor: Actor, after: int | None, with_commands: bool
+) -> AsyncIterator[str]:
+    async with hub.reader(actor, after) as reader, AsyncExitStack() as stack:
+        stack.enter_context(watch.keeps(reader, session_key))
+        followed = await stack.enter_async_context(commands.followed_by(reader)) if with_commands else None
+        data = json.dumps({"user": str(actor.user_id)})
+        yield f"id: {reader.position}\nevent: open\ndata: {data}\n\n"
+        while True:
+            news = await reader.news(PATIENCE)
+            if reader.actor is None:
+                yield "event: logout\ndata: {}\n\n"
+                return
+            if not hub.readable:  # the end of the stream says so
+                return
+            yield _written(news, followed.take() if followed else (), reader.position)
 
 
-def _written(news: list[Change] | Reset) -> str:
+def _written(news: list[Change] | Reset, of_commands: Sequence[CommandNews], position: int) -> str:
+    told = "".join(_command_event(each) for each in of_commands)
     if isinstance(news, Reset):
-        return f"id: {news.position}\nevent: reset\ndata: {{}}\n\n"
-    if not news:
-        return ": alive\n\n"
-    return "".join(_event(change) for change in _latest(news))
+        return f"{told}id: {position}\nevent: reset\ndata: {{}}\n\n"
+    told += "".join(_event(change) for change in _latest(news))
+    return told or f"id: {position}\nevent: alive\ndata: {{}}\n\n"
 
 
 def _latest(changes: list[Change]) -> list[Change]:
@@ -74,6 +83,19 @@ def _event(change: Change) -> str:
         "" if change.verb == BENEATH else f"id: {change.position}\n"
     )  # with the change itself, which comes next
     return f"{seen}event: change\ndata: {json.dumps(data)}\n\n"
+
+
+def _command_event(news: CommandNews) -> str:
+    """It has no id: what happened to commands is not told again to who comes back."""
+    change = news.change
+    data = {
+        "id": change and str(change.command_id),
+        "root": change and change.root_command_id and str(change.root_command_id),
+        "job": change and change.job_id and str(change.job_id),
+        "version": news.version,
+        "verb": Verb.ADDED if change and change.added else "changed",
+    }
+    return f"event: command\ndata: {json.dumps(data)}\n\n"
 
 
 @sync_to_async

@@ -82,7 +82,7 @@ def new_page(
     complaints: list[str] = []
 
     def open_page(
-        user: Plugin | None = None, *, at: Site = site, expected: str = "\0", **options: object
+        user: Plugin | None = None, *, at: Site = site, expected: tuple[str, ...] = (), **options: object
     ) -> Page:
         username, password = (user.username, user.password) if user else (at.username, at.password)
         account = at.data, username
@@ -96,7 +96,7 @@ def new_page(
         page = context.new_page()
 
         def complain(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning") and expected not in message.text:
+            if message.type in ("error", "warning") and not message.text.startswith(expected):
                 complaints.append(message.text)
 
         page.on("console", complain)

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
 from tests.browser.plugin import Plugin
-from tests.live import running_site, start, wait_for_address
+from tests.browser.truth import TROUBLE
+from tests.live import running_site
 
 WITHIN = 1000  # milliseconds; the promise
 
@@ -226,25 +227,19 @@ def test_a_page_outlives_its_server(new_page: Callable[..., Page], tmp_path: Pat
     with running_site(tmp_path) as site:
         admin = Plugin(site, site.username, site.password)
         job = admin.job("Survives")
-        page = is_live(new_page(at=site, expected="net::ERR_"))
-        site.process.terminate()
-        expect(page.locator("#live")).to_have_text("reconnecting")
+        page = is_live(new_page(at=site, expected=TROUBLE))
+        site.kill()
+        expect(page.locator("#live")).to_have_text("away")
         expect(page.get_by_text("The server does not answer")).to_be_visible()
         expect(row(page, job)).to_contain_text("Running")
-        site.process.wait()
-        again = start(tmp_path, **site.environment | {"PORT": site.url.rpartition(":")[2]})
-        try:
-            wait_for_address(tmp_path, again)
-            admin.end_job(job)
-            late = admin.job("Came meanwhile")
-            expect(page.locator("#live")).to_have_text("live")
-            expect(row(page, job)).to_contain_text("Finished")
-            expect(row(page, late)).to_be_visible()
-            expect(page.get_by_text("The server does not answer")).to_be_hidden()
-            assert is_same(page)
-        finally:
-            again.terminate()
-            again.wait()
+        site.come_back()
+        admin.end_job(job)
+        late = admin.job("Came meanwhile")
+        expect(page.locator("#live")).to_have_text("live")
+        expect(row(page, job)).to_contain_text("Finished")
+        expect(row(page, late)).to_be_visible()
+        expect(page.get_by_text("The server does not answer")).to_be_hidden()
+        assert is_same(page)
 
 
 def test_a_wide_level_grows_part_by_part(new_page: Callable[..., Page], plugin: Plugin) -> None:

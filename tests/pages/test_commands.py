@@ -105,8 +105,8 @@ def test_the_list_has_pages(viewer: Client, worker: Worker) -> None:
     seen, address = [], "/commands/"
     while address:
         page = html(viewer, address)
-        seen += re.findall(r'id="command-([^"]*)"', page)
-        found = re.search(r'rel="next" href="([^"]*)"', page)
+        seen += re.findall(r'data-command="([^"]*)"', page)
+        found = re.search(r'rel="next" id="older" href="([^"]+)"', page)
         address = f"/commands/{found[1]}" if found else ""
     assert len(seen) == len(set(seen)) == 120
 
@@ -125,7 +125,6 @@ def test_the_page_of_a_command(viewer: Client, worker: Worker) -> None:
         "regular flow",
     ):
         assert expected in told.replace("Ended successfully Plain", "Plain", 1) or expected in told, expected
-    assert 'hx-trigger="every' not in page  # it is over
     root = CommandEntity.objects.get(pk=handle.command_id)
     assert f'href="/jobs/{root.job_id}/"' in page
     child = CommandEntity.objects.filter(parent_command_id=root.pk)[0]
@@ -135,13 +134,50 @@ def test_the_page_of_a_command(viewer: Client, worker: Worker) -> None:
     assert "&quot;letters&quot;: 6" in below
 
 
-def test_a_live_one_is_fetched_again_and_again(viewer: Client, worker: Worker) -> None:
+def test_the_fragments_are_parts_of_the_pages(viewer: Client, worker: Worker) -> None:
     handle = worker.submit(Polled, times=9)
-    page = html(viewer, f"/commands/{handle.command_id}/")
     facts = html(viewer, f"/commands/{handle.command_id}/facts/")
-    assert 'hx-trigger="every 2s"' in facts
-    assert bare(facts) in bare(page)
-    assert bare(html(viewer, "/commands/rows/")) in bare(html(viewer, "/commands/"))
+    assert bare(facts) in bare(html(viewer, f"/commands/{handle.command_id}/"))
+    rows, page = html(viewer, "/commands/rows/"), html(viewer, "/commands/")
+    assert bare(rows) in bare(page)
+    assert bare(html(viewer, f"/commands/{handle.command_id}/row/")) in bare(rows)
+
+
+def test_pages_follow_the_stream_instead_of_asking_again_and_again(viewer: Client, worker: Worker) -> None:
+    handle = worker.submit(Polled, times=9)
+    for address in ("/commands/", f"/commands/{handle.command_id}/"):
+        page = html(viewer, address)
+        assert "data-commands" in page
+        assert "hx-trigger" not in page
+
+
+def test_a_row_is_grey_once_the_filters_of_its_list_no_longer_hold(viewer: Client, worker: Worker) -> None:
+    handle = worker.submit(Plain)
+
+    def is_grey(query: str) -> bool:
+        row = html(viewer, f"/commands/{handle.command_id}/row/?{query}")
+        return re.search(r'class="row command [^"]*\bleft\b', row) is not None
+
+    assert not is_grey("")
+    assert not is_grey("show=active")
+    assert is_grey("show=active&text=other")
+    worker.run()
+    assert is_grey("show=active")
+    assert not is_grey("")
+
+
+def test_of_two_answers_about_a_command_the_later_has_the_higher_version(
+    viewer: Client, worker: Worker
+) -> None:
+    handle = worker.submit(Plain)
+    versions = []
+    for address in (
+        "/commands/",
+        f"/commands/{handle.command_id}/row/",
+        f"/commands/{handle.command_id}/facts/",
+    ):
+        versions.append(int(re.findall(r'data-version="(\d+)"', html(viewer, address))[-1]))
+    assert versions == sorted(set(versions))
 
 
 def test_a_job_leads_to_its_command(site: Site, owner: Client) -> None:
