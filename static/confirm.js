@@ -1,10 +1,12 @@
 // What cannot be undone is asked for first: the page that asks without scripts is shown as a dialog.
 
-import { ask } from "./ask.js";
+import { NO_ANSWER, meaning } from "./ask.js";
 import { say } from "./say.js";
 
 async function question(address) {
-  const page = new DOMParser().parseFromString(await ask(address) ?? "", "text/html");
+  const answer = await fetch(address).catch(() => { throw new Error(NO_ANSWER); });
+  if (answer.status >= 500) throw new Error(meaning(answer.status));
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.querySelector("form.confirm");
   form?.setAttribute("action", address);
   return form;
@@ -19,7 +21,7 @@ function explain(link, problem) {
   say(problem);
 }
 
-// What there is no question for, the browser goes to; such as a page that says why it cannot be done.
+// Where there is no question the browser goes: to a page that says why, or to the login if the session has ended.
 async function confirm(link) {
   if (link.nextElementSibling?.matches(".problem")) link.nextElementSibling.remove();
   const form = await question(link.href).catch((error) => explain(link, error.message));

@@ -21,6 +21,7 @@ let following = false;
 let address, user; // `user`: whose pages these are
 let state, heard; // `heard`: when the server last said something
 let recent, behind, position; // `recent` has every change behind the one position up to the other
+let gathered = []; // changes that belong to the one that comes next, and has their position
 let commands = false; // whether what happens to commands is told, too
 let attempt, deadline;
 let reopening = false;
@@ -50,7 +51,7 @@ function join(port, page) {
     attempt.abort();
   }
   if (page.position < behind) port.postMessage({ reset: position });
-  else for (const change of recent) pass(port, change);
+  else pass(port, recent);
   port.postMessage({ state });
 }
 
@@ -70,10 +71,10 @@ function tell(message) {
   for (const port of pages.keys()) port.postMessage(message);
 }
 
-function pass(port, change) {
-  if (change.position <= pages.get(port)) return;
-  pages.set(port, change.position);
-  port.postMessage({ change });
+function pass(port, changes) {
+  const seen = pages.get(port);
+  for (const change of changes) if (!(change.position <= seen)) port.postMessage({ change });
+  if (changes.length && !(changes.at(-1).position <= seen)) pages.set(port, changes.at(-1).position);
 }
 
 function become(name, why) {
@@ -117,6 +118,7 @@ function logout() {
 async function read(signal) {
   const asked = new URLSearchParams({ after: position ?? "", ...(commands && { commands: 1 }) });
   const headers = { "X-Automatic": "1" }; // nobody did anything, so the session may become idle
+  gathered = [];
   const answer = await fetch(`${address}?${asked}`, { headers, redirect: "manual", cache: "no-store", signal });
   if (answer.status === 401 || answer.type === "opaqueredirect") return "logout";
   if (!answer.ok) return meaning(answer.status);
@@ -142,6 +144,10 @@ function fields(block) {
 function happened({ id, event, data }) {
   const at = Number(id);
   if (event === "logout") return event;
+  if (event === "change" && id === undefined) {
+    gathered.push(JSON.parse(data));
+    return event;
+  }
   if (event === "command") {
     tell({ command: JSON.parse(data) });
     return event;
@@ -155,15 +161,15 @@ function happened({ id, event, data }) {
     for (const port of pages.keys()) pages.set(port, at);
     tell({ reset: at });
   } else {
-    if (event === "change") remember({ position: at, ...JSON.parse(data) });
+    if (event === "change") remember([...gathered.splice(0), JSON.parse(data)].map((change) => ({ position: at, ...change })));
     else tell({ alive: true });
     position = at;
   }
   return event;
 }
 
-function remember(change) {
-  recent.push(change);
-  if (recent.length > REMEMBERED) behind = recent.shift().position;
-  for (const port of pages.keys()) pass(port, change);
+function remember(changes) {
+  recent.push(...changes);
+  while (recent.length > REMEMBERED) behind = recent.shift().position;
+  for (const port of pages.keys()) pass(port, changes);
 }

@@ -45,7 +45,10 @@ def test_a_token_is_revoked_by_keyboard_and_only_when_that_is_meant(
 def test_a_link_whose_token_is_gone_meanwhile_says_so(
     new_page: Callable[..., Page], new_plugin: Callable[..., Plugin]
 ) -> None:
-    page = new_page(new_plugin("External tasks creator"), expected="404")
+    page = new_page(
+        new_plugin("External tasks creator"),
+        expected=("Failed to load resource: the server responded with a status of 404",),
+    )
     make_token(page, "nightly")
     other = page.context.new_page()
     other.goto("/tokens/")
@@ -83,6 +86,7 @@ def test_an_expired_session_leads_back_to_the_question(
     plugin = new_plugin("External tasks creator")
     page = new_page(plugin)
     make_token(page, "nightly")
+    expect(page.locator("html")).to_have_attribute("data-truth", "live")
     page.context.clear_cookies(name="sessionid")
     page.get_by_role("link", name="Revoke nightly").click()
     page.wait_for_url("**/login/**")

@@ -236,6 +236,8 @@ def test_the_page_of_a_command(new_page: Callable[..., Page], admin: Plugin, whe
     is_live(page)
     page.locator("#trace-summary").click(timeout=20_000)
     page.evaluate("scrollTo(0, 70)")
+    if where == "field":
+        page.get_by_role("link", name="Mark failed").click()
     put_focus(page, where, "#trace-summary" if where == "link" else "[name=reason]")
     parts = [("#command-facts", f"/commands/{command}/facts/", "morph")]
     undisturbed(
@@ -243,7 +245,7 @@ def test_the_page_of_a_command(new_page: Callable[..., Page], admin: Plugin, whe
         poll(admin, command),
         parts,
         selected="#trace code span:last-child",
-        typed="#search, [name=reason]",
+        typed="#search" if where == "link" else "#search, [name=reason]",
         where=where,
     )
     expect(page.locator(".timeline")).to_contain_text("end method failed")

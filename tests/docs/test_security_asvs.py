@@ -94,7 +94,14 @@ def test_scripts_store_how_pages_look_and_nothing_else() -> None:
         for found in re.findall(r"(\w+)Storage\.setItem\(([^,]+),", script)
     ]
     assert stored == [("app.js", "local", '"theme"'), ("tree.js", "session", "STORE")]
-    assert not re.search(r"indexedDB|document\.cookie|caches\.|postMessage", "".join(scripts.values()))
+    text = "".join(scripts.values())
+    assert not re.search(r"indexedDB|document\.cookie|caches\.", text)
+
+
+def test_scripts_send_and_hear_messages_of_their_own_worker_alone() -> None:
+    text = "".join(file.read_text() for file in (ROOT / "static").glob("*.js"))
+    assert set(re.findall(r"([\w.]+)\.(?:postMessage|onmessage)", text)) == {"port"}
+    assert not re.search(r"addEventListener\([^,]*message", text)
 
 
 def test_the_log_goes_to_standard_error_alone() -> None:

@@ -85,9 +85,8 @@ def test_what_goes_wrong_is_news_of_each_step_above_it() -> None:
         (a.pk, stream.BENEATH),
         (left.pk, "moved"),
     ]  # it was left open beneath one that has ended
-    told = page._written(
-        [Change(7, job.pk, 1, a.pk, None, 7, stream.BENEATH), Change(7, job.pk, 1, d.pk, c.pk, 7, "moved")]
-    )
+    news = [Change(7, job.pk, 1, a.pk, None, 7, stream.BENEATH), Change(7, job.pk, 1, d.pk, c.pk, 7, "moved")]
+    told = page._written(news, [], 7)
     assert re.findall('^id: |"step": "([^"]*)"', told, re.MULTILINE) == [str(a.pk), "", str(d.pk)]
 
 
