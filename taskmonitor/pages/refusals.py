@@ -2,6 +2,7 @@
 
 import re
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -63,10 +64,12 @@ def only_posted(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
 
 def way_back(request: HttpRequest) -> str:
     """The page of ours that led here; empty if it was another site's, or this one."""
-    came_from = request.META.get("HTTP_REFERER", "")
-    if not url_has_allowed_host_and_scheme(
-        came_from, {request.get_host()}, require_https=request.is_secure()
-    ):
+    try:
+        host = request.get_host()
+    except DisallowedHost:  # which is what is refused
         return ""
-    path = came_from.removeprefix(f"{request.scheme}://{request.get_host()}")
+    came_from = request.META.get("HTTP_REFERER", "")
+    if not url_has_allowed_host_and_scheme(came_from, {host}, require_https=request.is_secure()):
+        return ""
+    path = came_from.removeprefix(f"{request.scheme}://{host}")
     return "" if path == request.get_full_path() and request.method == "GET" else path
