@@ -23,10 +23,19 @@ from tests.live import Site
 expect.set_options(timeout=15_000)  # the machine may be busy; test_live.py has the promise of a second
 
 
+# What a page is made of, and does by itself, is the same on every database; it takes long to look at.
+OF_PAGES = {f"test_{name}.py" for name in ("axe", "confirm", "texts_of_users", "updates", "windows")}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    on_sqlite = pytest.mark.skipif(
+        "DATABASE_URL" in os.environ, reason="the same on every database: seen on SQLite"
+    )
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if item.path.name in OF_PAGES:
+                item.add_marker(on_sqlite)
 
 
 @pytest.fixture(scope="package")
