@@ -98,4 +98,4 @@ def test_the_stream_of_events_is_not_compressed(site: Site) -> None:
         connection.request("GET", "/stream/", headers={name: cookie, **SQUEEZED})
         reply = connection.getresponse()
         assert (reply.status, reply.headers["Content-Encoding"]) == (200, None)
-        assert reply.readline().startswith(b"retry:")
+        assert reply.readline().startswith(b"id:")
