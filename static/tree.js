@@ -34,6 +34,7 @@ export const moreRow = (job, parent) => document.getElementById(`more-${parent |
 
 export async function fetchInto(target, address, swapStyle, headers = {}) {
   const text = await ask(address, headers);
+  if (refusal()) throw new Error(refusal()); // what comes now is from before the server went away
   if (text !== null) htmx.swap(target, text, { swapStyle }, { contextElement: target });
   return text !== null;
 }

@@ -70,7 +70,7 @@ def test_8_writers_number_siblings_without_gaps() -> None:
 
 
 @pytest.mark.mission("S72")
-def test_of_64_threads_that_end_a_step_in_different_ways_one_wins() -> None:
+def test_of_32_threads_that_end_a_step_in_different_ways_one_wins() -> None:
     job, actor = make_job(), make_actor()
     step = make_step(job)
     wanted = ["FINISHED", "FAILED", "ABORTED"]
@@ -80,7 +80,7 @@ def test_of_64_threads_that_end_a_step_in_different_ways_one_wins() -> None:
             job_id=job.pk, step_id=step.pk, status=wanted[index % 3], actor=actor, now=NOW
         ).status
 
-    outcomes = in_threads(64, end)
+    outcomes = in_threads(32, end)
     step.refresh_from_db()
     for index, outcome in enumerate(outcomes):
         if wanted[index % 3] == step.status:
