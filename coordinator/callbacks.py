@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from coordinator.command import RUNNING, Answer, Child, Command, Failed, Succeeded
-from coordinator.models import BAD, OVER
+from coordinator.command import RUNNING, Answer, Command, Failed, Succeeded, Tally
+from coordinator.models import BAD
 
 
 class Callback:
@@ -49,16 +49,20 @@ class ChildrenCallback(PollingCallback):
     """
 
     def do_polling(self, command: Command[Any, Any], child_ids: Sequence[UUID]) -> Answer | None:
-        children = command.children()
-        if not all(child.status in OVER for child in children):
+        tally = command.engine.tally()
+        if tally.live:
             return RUNNING
-        failed = [child for child in children if child.status in BAD]
-        if failed and not command.ignore_child_failure:
-            return self.child_failed(command, failed)
-        return self.children_succeeded(command, len(children))
+        if tally.removed:
+            return Failed(
+                f"{tally.removed} of its child commands were removed, so nobody knows how they ended."
+            )
+        if tally.failed and not command.ignore_child_failure:
+            return self.child_failed(command, tally)
+        return self.children_succeeded(command, tally.succeeded + tally.failed)
 
-    def child_failed(self, command: Command[Any, Any], failed: list[Child]) -> Answer:
-        return Failed(f"{len(failed)} of its child commands failed, first {failed[0].command_type}.")
+    def child_failed(self, command: Command[Any, Any], tally: Tally) -> Answer:
+        first = next(child for child in command.children() if child.status in BAD)
+        return Failed(f"{tally.failed} of its child commands failed, first {first.command_type}.")
 
     def children_succeeded(self, command: Command[Any, Any], completed: int) -> Answer:
         return Succeeded(command.result)
@@ -71,12 +75,12 @@ class SerialChildrenCallback(ChildrenCallback):
     that after a crash none is repeated and none left out.
     """
 
-    def child_failed(self, command: Command[Any, Any], failed: list[Child]) -> Answer:
+    def child_failed(self, command: Command[Any, Any], tally: Tally) -> Answer:
         command.handle_failure()
-        return super().child_failed(command, failed)
+        return super().child_failed(command, tally)
 
     def children_succeeded(self, command: Command[Any, Any], completed: int) -> Answer:
-        if command.perform_next_operation(completed):
+        if command.perform_next_operation(max(completed, command.stage)):
             command.stage += 1
             return RUNNING
         return super().children_succeeded(command, completed)

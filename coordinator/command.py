@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 from uuid import UUID
 
@@ -78,15 +79,38 @@ class Context:
     execution_reason: ExecutionReason = ExecutionReason.REGULAR_FLOW
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Child:
-    """What a parent may know of a child command."""
+    """What a parent may know of a child command; parameters and result are read when they are asked for."""
 
     command_id: UUID
     command_type: str
     status: CommandStatus
-    parameters: BaseModel | None  # None if it cannot be rebuilt
-    result: BaseModel | None
+    read: Callable[[UUID], Command[Any, Any] | None] = field(repr=False, compare=False)
+
+    @property
+    def parameters(self) -> BaseModel | None:
+        """None if it cannot be rebuilt."""
+        return None if self._command is None else self._command.parameters
+
+    @property
+    def result(self) -> BaseModel | None:
+        """None if it has none yet, or cannot be rebuilt."""
+        return None if self._command is None else self._command.result
+
+    @cached_property
+    def _command(self) -> Command[Any, Any] | None:
+        return self.read(self.command_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a parent's child commands stand."""
+
+    removed: int = 0  # that it had, and that are stored no more
+    live: int = 0
+    failed: int = 0
+    succeeded: int = 0
 
 
 class Engine:
@@ -100,6 +124,10 @@ class Engine:
 
     def children(self) -> Sequence[Child]:
         raise RuntimeError("Only a running command can do that.")
+
+    def tally(self) -> Tally:
+        """How the child commands stand; without one none do."""
+        return Tally()
 
     def adopt(self) -> bool:
         """Count a child command that is stored beside `add_child`; False if nobody runs the command."""
@@ -133,7 +161,7 @@ class Command(Generic[P, R]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for base in getattr(cls, "__orig_bases__", ()):
+        for base in cls.__dict__.get("__orig_bases__", ()):  # its own, not those of a command above it
             if isinstance(get_origin(base), type) and issubclass(get_origin(base), Command):
                 for name, value in zip(("parameters_class", "result_class"), get_args(base), strict=False):
                     if isinstance(value, type):

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from coordinator import nudge, registry
 from coordinator.command import Command, Context
 from coordinator.commits import committing
-from coordinator.models import OVER, CommandEntity, CommandStatus
+from coordinator.engine.queue import at_once
+from coordinator.models import OVER, CommandEntity, CommandStatus, Lane
 from coordinator.rebuild import parsed, rebuild
 from coordinator.repository import get_command_entity, get_command_status
 from coordinator.submission import store
@@ -46,7 +47,7 @@ class Handle:
         return get_command_status(self.command_id)
 
     def done(self) -> bool:
-        """Whether it has ended, was set aside as UNKNOWN, or is gone."""
+        """Whether it has ended, is UNKNOWN, or is gone."""
         return self.status in OVER
 
     def result(self, timeout: float | None = None) -> BaseModel | None:
@@ -105,7 +106,7 @@ def execute_async(
     command = _valid(kind, given, _checked(context or Context(), kind, actor))
     with committing("submit", alone=not kind.monitored):
         store(command, actor=actor, now=now)
-        nudge.send()
+        nudge.send(Lane.EXECUTE)
     return Handle(command.command_id)
 
 
@@ -135,9 +136,9 @@ def deliver(command_id: UUID, data: Any, *, now: datetime) -> None:
     try:
         with committing("deliver", alone=True):
             live = CommandEntity.objects.filter(pk=command_id, due_at__isnull=False, event__isnull=True)
-            if not live.update(event={"data": data}, due_at=now):
+            if not live.update(event={"data": data}, **at_once(now)):
                 raise Conflict(f"Command {command_id} has ended, or has not yet handled its last event.")
-            nudge.send()
+            nudge.send(Lane.POLL)
     except (TypeError, DataError, IntegrityError):
         raise Invalid("data", "cannot be kept as JSON.") from None
 

@@ -18,7 +18,15 @@ class CommandStatus(models.TextChoices):
     FAILED_RESTARTED = "FAILED_RESTARTED", "cut off"  # a restart cut `execute` off; as FAILED
     ENDED_SUCCESSFULLY = "ENDED_SUCCESSFULLY", "ended successfully"
     ENDED_WITH_FAILURE = "ENDED_WITH_FAILURE", "ended with failure"
-    UNKNOWN = "UNKNOWN", "unknown"  # it cannot be rebuilt from its row, so nothing is done with it
+    HELD = "HELD", "held"  # it cannot be built from its row now; not over: it waits for that to be mended
+    UNKNOWN = "UNKNOWN", "unknown"  # over, and nobody knows what came of it
+
+
+class Lane(models.IntegerChoices):
+    """Which workers look at a command: a long `execute` never holds up polls, ends and control."""
+
+    EXECUTE = 0, "to be executed"
+    POLL = 1, "to be polled, ended or controlled"
 
 
 class ExecutionReason(models.TextChoices):
@@ -32,36 +40,38 @@ S = CommandStatus
 ENDED = (S.ENDED_SUCCESSFULLY, S.ENDED_WITH_FAILURE)
 SETTLED = (S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED)
 OVER = (*ENDED, S.UNKNOWN)  # nothing more is done with it, unless an operator wants it
-UNKNOWN = Q(status=S.UNKNOWN)
+UNKNOWN = Q(status__in=(S.HELD, S.UNKNOWN))  # what an operator has to look at
 ROLLBACK = Q(execution_reason=ExecutionReason.ROLLBACK_FLOW)
 INTERRUPTED = Q(executed=False, attempts__gt=0, ended_at__isnull=False)  # its work did not come to its end
+LIVE = (S.NOT_STARTED, S.ACTIVE, *SETTLED, S.HELD)
 BAD = (S.FAILED, S.FAILED_RESTARTED, S.ENDED_WITH_FAILURE, S.UNKNOWN)
 
 
 class CommandEntity(models.Model):
     """One command, from before it is first executed until the clean-up removes it.
 
-    NOT_STARTED -> ACTIVE | FAILED | UNKNOWN
-    ACTIVE -> ACTIVE | SUCCEEDED | FAILED | FAILED_RESTARTED | ENDED_SUCCESSFULLY | ENDED_WITH_FAILURE | UNKNOWN
-    SUCCEEDED -> ENDED_SUCCESSFULLY | FAILED | UNKNOWN
-    FAILED -> ENDED_WITH_FAILURE | UNKNOWN
-    FAILED_RESTARTED -> ENDED_WITH_FAILURE | ACTIVE | UNKNOWN
+    NOT_STARTED -> ACTIVE | FAILED | HELD
+    ACTIVE -> ACTIVE | SUCCEEDED | FAILED | FAILED_RESTARTED | ENDED_SUCCESSFULLY | ENDED_WITH_FAILURE | HELD
+    SUCCEEDED -> ENDED_SUCCESSFULLY | FAILED | HELD
+    FAILED -> ENDED_WITH_FAILURE | HELD
+    FAILED_RESTARTED -> ENDED_WITH_FAILURE | ACTIVE | HELD
+    HELD -> NOT_STARTED | ACTIVE | SUCCEEDED | FAILED | FAILED_RESTARTED | UNKNOWN
     UNKNOWN -> NOT_STARTED | ACTIVE | FAILED
 
-    Out of UNKNOWN, and from FAILED_RESTARTED to ACTIVE, operators alone bring it.
+    Out of HELD and UNKNOWN, and from FAILED_RESTARTED to ACTIVE, operators alone bring it.
 
     One without end method ends with its work. A row whose `due_at` has come and that nobody holds is
     claimed by a worker, which holds it until `lease_until` and writes to it only while `fence` is still the
-    number that it got with the claim. While a row is held `due_at` equals `lease_until`; another one says
-    that it was woken meanwhile.
+    number that it got with the claim. What is `woken` while it is held is due at once when it is let go of.
     """
 
     TRANSITIONS = {
-        S.NOT_STARTED: (S.ACTIVE, S.FAILED, S.UNKNOWN),
-        S.ACTIVE: (S.ACTIVE, S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED, *ENDED, S.UNKNOWN),
-        S.SUCCEEDED: (S.ENDED_SUCCESSFULLY, S.FAILED, S.UNKNOWN),
-        S.FAILED: (S.ENDED_WITH_FAILURE, S.UNKNOWN),
-        S.FAILED_RESTARTED: (S.ENDED_WITH_FAILURE, S.ACTIVE, S.UNKNOWN),
+        S.NOT_STARTED: (S.ACTIVE, S.FAILED, S.HELD),
+        S.ACTIVE: (S.ACTIVE, S.SUCCEEDED, S.FAILED, S.FAILED_RESTARTED, *ENDED, S.HELD),
+        S.SUCCEEDED: (S.ENDED_SUCCESSFULLY, S.FAILED, S.HELD),
+        S.FAILED: (S.ENDED_WITH_FAILURE, S.HELD),
+        S.FAILED_RESTARTED: (S.ENDED_WITH_FAILURE, S.ACTIVE, S.HELD),
+        S.HELD: (S.NOT_STARTED, S.ACTIVE, *SETTLED, S.UNKNOWN),
         S.UNKNOWN: (S.NOT_STARTED, S.ACTIVE, S.FAILED),
     }
 
@@ -109,21 +119,31 @@ class CommandEntity(models.Model):
     attempts = models.PositiveIntegerField(default=0, help_text="How often `execute` was begun.")
     polls = models.PositiveIntegerField(default=0)
     end_attempts = models.PositiveIntegerField(default=0, help_text="How often its end method failed.")
+    success_number = models.PositiveIntegerField(
+        null=True, blank=True, help_text="As how manieth of its siblings it succeeded, from 1."
+    )
+    held_from = models.CharField(max_length=20, blank=True, default="", help_text="What a HELD one was.")
     error = models.TextField(blank=True, default="", help_text="Why it failed, or cannot be rebuilt.")
     trace = models.TextField(blank=True, default="", help_text="For those who may see traces.")
 
     # The queue
+    lane = models.PositiveSmallIntegerField(default=Lane.EXECUTE, choices=Lane)
     due_at = models.DateTimeField(null=True, blank=True, help_text="When it has to be looked at.")
+    woken = models.BooleanField(default=False, help_text="It is to be looked at once more, at once.")
     poll_delay = models.PositiveSmallIntegerField(default=0, help_text="Seconds; 0 before the first poll.")
     lease_until = models.DateTimeField(null=True, blank=True)
     fence = models.PositiveBigIntegerField(default=0, help_text="Rises with each claim.")
     worker = models.CharField(max_length=150, blank=True, default="", help_text="Who holds it.")
+    deaths = models.PositiveSmallIntegerField(
+        default=0, help_text="Processes that ended while they were at what is to be done with it now."
+    )
+    death = models.CharField(max_length=100, blank=True, default="", help_text="How the last of them ended.")
 
     class Meta:
         db_table = "command_entities"
         verbose_name = "command"
         indexes = [
-            models.Index(fields=["due_at"], name="command_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["lane", "due_at"], name="command_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["lease_until"], name="command_held", condition=Q(lease_until__isnull=False)),
             models.Index(
                 fields=["root_command_id"], name="command_root", condition=Q(root_command_id__isnull=False)

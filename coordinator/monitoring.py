@@ -81,6 +81,19 @@ def end(row: CommandEntity, work: OwnWork | None) -> None:
         work.end(_outcome(row.status), row.error)
 
 
+def lose(row: CommandEntity, work: OwnWork | None) -> None:
+    """Show that nobody knows what came of the command."""
+    settle(row, work)
+    if work is not None and row.owns_job:
+        work.lose(row.error)
+
+
+def find_again(row: CommandEntity, work: OwnWork | None) -> None:
+    """Show that its own job, which was lost, goes on."""
+    if work is not None and row.owns_job:
+        work.find_again()
+
+
 def again(row: CommandEntity, work: OwnWork | None) -> UUID | None:
     """Show that the command's work goes on though it was said to be over, by a new step; that step's id."""
     step = work.step(row.step_id) if work and row.step_id else None

@@ -13,7 +13,8 @@ from django.db.models import F, Q
 
 from coordinator import monitoring, nudge, selectors
 from coordinator.commits import committing
-from coordinator.models import OVER, CommandEntity, CommandStatus
+from coordinator.engine.queue import at_once, wake
+from coordinator.models import OVER, SETTLED, CommandEntity, CommandStatus, Lane
 from taskmonitor.errors import Conflict, NotAllowed, NotFound, TransitionError
 from taskmonitor.models import Actor, Right
 from taskmonitor.services.access import audit
@@ -30,7 +31,7 @@ def poll_now(*, command_id: UUID, reason: str, actor: Actor, now: datetime) -> C
     """
     row = _asked(command_id, reason, actor)
     with committing("poll-now"):
-        if not CommandEntity.objects.filter(pk=row.pk, due_at__isnull=False).update(due_at=now):
+        if not CommandEntity.objects.filter(pk=row.pk, due_at__isnull=False).update(**at_once(now)):
             raise Conflict(f"This command is {row.status}; there is nothing to look at.")
         _note("polled command", row, reason, actor, now)
     row.due_at = now
@@ -38,38 +39,63 @@ def poll_now(*, command_id: UUID, reason: str, actor: Actor, now: datetime) -> C
 
 
 def mark_failed(*, command_id: UUID, reason: str, actor: Actor, now: datetime) -> CommandEntity:
-    """Let a live command fail, whatever it is at; its end method runs next. Conflict if it has failed or ended."""
+    """Let a live command fail, whatever it is at, and all that lives beneath it; its end method runs next.
+
+    One that is HELD, whose end method cannot be run, is UNKNOWN then: over, and nobody knows what came of it.
+    Conflict if it has failed or ended.
+    """
     row = _asked(command_id, reason, actor)
+    error = f"{actor.name} marked it failed: {reason}"
     with _shown("mark-failed", row, now) as work:
-        _move(
-            row,
-            S.FAILED,
-            now,
-            error=f"{actor.name} marked it failed: {reason}",
-            event=None,
-            waits_for="",
-            end_attempts=0,
-        )
-        monitoring.settle(row, work)
+        _fail(row, error, work, now)
+        for one in _live_beneath(row):
+            if one.status in (S.NOT_STARTED, S.ACTIVE, S.HELD):
+                _fail(one, f"What it belongs to was marked failed by {actor.name}: {reason}", work, now)
         _note("failed command", row, reason, actor, now)
     return row
 
 
-def resume(*, command_id: UUID, reason: str, actor: Actor, now: datetime) -> CommandEntity:
-    """Let a command go on that is UNKNOWN, or that was cut off too often and can go on from its checkpoint.
+def _fail(row: CommandEntity, error: str, work: OwnWork | None, now: datetime) -> None:
+    if row.status != S.HELD:
+        _move(row, S.FAILED, now, error=error, event=None, waits_for="", end_attempts=0)
+        monitoring.settle(row, work)
+        return
+    _move(row, S.UNKNOWN, now, error=f"{row.error} {error}", ended_at=now)
+    monitoring.lose(row, work)
+    if row.parent_command_id is not None:
+        wake(row.parent_command_id, now)
 
-    Conflict for any other, also for one that was cut off and cannot go on.
+
+def _live_beneath(row: CommandEntity) -> Iterator[CommandEntity]:
+    """The commands beneath it that are not over, parents first."""
+    level = [row.pk] if row.children else []
+    while level:
+        children = list(CommandEntity.objects.filter(parent_command_id__in=level).order_by("position"))
+        yield from (child for child in children if child.status not in OVER)
+        level = [child.pk for child in children]
+
+
+def resume(*, command_id: UUID, reason: str, actor: Actor, now: datetime) -> CommandEntity:
+    """Let a command go on that is HELD or UNKNOWN, or that was cut off too often and can go on from its checkpoint.
+
+    Conflict for any other, also for one that was cut off and cannot go on, or whose parent is over.
     """
     row = _asked(command_id, reason, actor)
     cut_off = row.status == S.FAILED_RESTARTED
-    if not cut_off and row.status != S.UNKNOWN:
-        raise Conflict(f"This command is {row.status}; it can be resumed if it is UNKNOWN or was cut off.")
+    if not cut_off and row.status not in (S.HELD, S.UNKNOWN):
+        raise Conflict(
+            f"This command is {row.status}; it can be resumed if it is HELD or UNKNOWN, or was cut off."
+        )
+    if _is_over(row.parent_command_id):
+        raise Conflict("What this command belongs to is over, so nothing would wait for it.")
     if cut_off and not _is_resumable(row):
         raise Conflict("This command was cut off while it executed, and has no way to go on from there.")
     with _shown("resume", row, now) as work:
         step_id = monitoring.again(row, work) if cut_off else row.step_id
-        target = S.ACTIVE if row.attempts else S.NOT_STARTED
-        _move(row, target, now, error="", attempts=min(row.attempts, 1), step_id=step_id)
+        target = S(row.held_from) if row.status == S.HELD else S.ACTIVE if row.attempts else S.NOT_STARTED
+        fields = {"error": "", "held_from": "", "ended_at": None, "step_id": step_id}
+        _move(row, target, now, attempts=min(row.attempts, 1), **fields)
+        monitoring.find_again(row, work)
         _note("resumed command", row, reason, actor, now)
     return row
 
@@ -111,7 +137,9 @@ def _shown(name: str, row: CommandEntity, now: datetime) -> Iterator[OwnWork | N
 def _move(row: CommandEntity, target: CommandStatus, now: datetime, **fields: Any) -> None:
     """Move it to `target`, due at once and held by nobody; TransitionError if that does not fit its status."""
     sources = [source for source, targets in CommandEntity.TRANSITIONS.items() if target in targets]
-    fields |= {"status": target, "due_at": now, "poll_delay": 0, "lease_until": None, "worker": ""}
+    due = None if target in OVER else now
+    fields |= {"status": target, "due_at": due, "poll_delay": 0, "lease_until": None, "worker": ""}
+    fields |= {"woken": False, "deaths": 0, "death": "", "lane": _lane(row, target)}
     asked = CommandEntity.objects.filter(pk=row.pk, status=row.status, status__in=sources)
     if not asked.update(fence=F("fence") + 1, **fields):
         present = CommandEntity.objects.filter(pk=row.pk).values_list("status", "ended_at").first()
@@ -123,7 +151,15 @@ def _move(row: CommandEntity, target: CommandStatus, now: datetime, **fields: An
 
 def _note(verb: str, row: CommandEntity, reason: str, actor: Actor, now: datetime) -> None:
     audit(verb=verb, subject=str(row), detail=reason, actor=actor, now=now)
-    nudge.send()
+    nudge.send(*Lane)
+
+
+def _is_over(command_id: UUID | None) -> bool:
+    return command_id is not None and CommandEntity.objects.filter(pk=command_id, status__in=OVER).exists()
+
+
+def _lane(row: CommandEntity, target: CommandStatus) -> Lane:
+    return Lane.POLL if row.executed or target in SETTLED else Lane.EXECUTE
 
 
 def _is_resumable(row: CommandEntity) -> bool:

@@ -1,7 +1,8 @@
 """Commands out of rows, through the registry only: nothing in a row says what code runs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,13 @@ from taskmonitor.errors import Invalid, NotFound
 from taskmonitor.statements import Prepared
 
 _CHILDREN = Prepared(
-    lambda parent: CommandEntity.objects.filter(parent_command_id=parent).order_by("position")
+    lambda parent: (
+        CommandEntity.objects.filter(parent_command_id=parent)
+        .order_by("position")
+        .values_list("command_id", "command_type", "status")
+    )
 )
+_ROW = Prepared(lambda key: CommandEntity.objects.filter(pk=key))
 
 
 class Unbuildable(Exception):
@@ -58,8 +64,11 @@ def context_of(row: CommandEntity) -> Context:
 
 
 def children_of(parent_id: UUID) -> Sequence[Child]:
-    """The child commands, in their order. The result of one that cannot be rebuilt is None."""
-    return [_child(row) for row in _CHILDREN.all(parent_id)]
+    """The child commands, in their order."""
+    return [
+        Child(key, name, CommandStatus(status or CommandStatus.NOT_STARTED), _read)
+        for key, name, status in _CHILDREN.rows(parent_id)
+    ]
 
 
 def shown_parameters(row: CommandEntity) -> Any:
@@ -77,7 +86,10 @@ def shown_result(row: CommandEntity) -> Any:
 def parsed(field: str, kind: type[BaseModel], value: object) -> BaseModel:
     """Parameters as somebody gave them, such that they can be rebuilt; or Invalid that names the first wrong one below `field`."""
     try:
-        return kind.model_validate_json(secrets.stored(kind.model_validate(value)))
+        valid = kind.model_validate(value)
+        if place := _not_finite(valid.model_dump()):
+            raise Invalid(f"{field}.{place}", "must be a number that JSON has, not infinity or NaN.")
+        return kind.model_validate_json(secrets.stored(valid))
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join([field, *(str(part) for part in first["loc"])])
@@ -86,20 +98,26 @@ def parsed(field: str, kind: type[BaseModel], value: object) -> BaseModel:
         raise Invalid(field, "cannot be written as JSON.") from None
 
 
-def _child(row: CommandEntity) -> Child:
-    parameters = result = None
+def _read(command_id: UUID) -> Command[Any, Any] | None:
+    """The command as it is stored now; None if it cannot be rebuilt."""
+    row = _ROW.first(command_id)
     try:
-        command = rebuild(row)
-        parameters, result = command.parameters, command.result
+        return None if row is None else rebuild(row)
     except Unbuildable:
-        pass
-    return Child(
-        row.command_id,
-        row.command_type,
-        CommandStatus(row.status or CommandStatus.NOT_STARTED),
-        parameters,
-        result,
-    )
+        return None
+
+
+def _not_finite(value: Any, place: str = "") -> str:
+    """Where the first number stands that JSON has no word for; empty if there is none."""
+    if isinstance(value, float):
+        return "" if isfinite(value) else place.removeprefix(".")
+    members: Iterable[tuple[object, Any]] = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list | tuple | set | frozenset):
+        members = enumerate(value)
+    found = (_not_finite(member, f"{place}.{name}") for name, member in members)
+    return next(filter(None, found), "")
 
 
 def _shown(row: CommandEntity, attribute: str, stored_class: str, stored: str) -> Any:
@@ -114,8 +132,6 @@ def _shown(row: CommandEntity, attribute: str, stored_class: str, stored: str) -
 
 
 def _model(kind: type[BaseModel], stored_class: str, stored: str) -> BaseModel:
-    if stored_class != kind.__name__:
-        raise Unbuildable(f"It was stored as {stored_class}, and {kind.__name__} is registered.")
     try:
         return kind.model_validate_json(stored)
     except ValidationError as error:

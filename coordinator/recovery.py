@@ -26,7 +26,7 @@ def release_what_the_dead_held(now: datetime) -> int:
         return 0
     with committing("recover"):
         count = held.filter(worker__in=dead).update(
-            lease_until=None, due_at=now, worker="", fence=F("fence") + 1
+            lease_until=None, due_at=now, worker="", woken=False, fence=F("fence") + 1
         )
     logger.warning("%d commands of %d dead workers are due again", count, len(dead))
     return count

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from importlib.metadata import entry_points
 from threading import RLock
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ def register(name: str | None = None, **attributes: Any) -> Callable[[C], C]:
             if not hasattr(Command, attribute):
                 raise TypeError(f"A command has no {attribute}.")
             setattr(command, attribute, value)
+        _check(command)
         command.handler = command.callback or _fitting(command)
         known = _commands.get(command.name)
         if known is not None and (known.__module__, known.__qualname__) != (
@@ -74,6 +76,24 @@ def _load() -> None:
                 point.load()
             except Exception:
                 logger.exception("The commands of %s cannot be loaded", point.value)
+
+
+def _check(command: type[Command[Any, Any]]) -> None:
+    """TypeError or ValueError if the class says what no worker could go by."""
+    for name in ("time_limit", "lifetime"):
+        value = getattr(command, name)
+        if isinstance(value, property):
+            continue
+        if not isinstance(value, timedelta):
+            raise TypeError(f"{command.__name__}.{name} must be a timedelta, not {value!r}.")
+        if value <= timedelta(0):
+            raise ValueError(f"{command.__name__}.{name} must be longer than {value}.")
+    for name in ("longest_poll", "most_attempts", "end_attempts"):
+        value = getattr(command, name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{command.__name__}.{name} must be a whole number, not {value!r}.")
+        if value < 1:
+            raise ValueError(f"{command.__name__}.{name} must be 1 or more, not {value}.")
 
 
 def _fitting(command: type[Command[Any, Any]]) -> type[Callback]:

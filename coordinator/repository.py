@@ -6,18 +6,19 @@ Missing rows are nobody's fault: an update of one does nothing, a read answers N
 from datetime import datetime
 from enum import StrEnum
 from math import inf
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Coalesce, Now
 from pydantic import BaseModel
 
 from coordinator import monitoring, nudge
 from coordinator.callbacks import Callback
 from coordinator.command import Command, Context
 from coordinator.commits import committing
-from coordinator.models import ENDED, OVER, SETTLED, CommandEntity, CommandStatus
+from coordinator.models import ENDED, OVER, SETTLED, CommandEntity, CommandStatus, Lane
 from coordinator.rebuild import Unbuildable, rebuild
 from coordinator.secrets import stored
 from taskmonitor.errors import Conflict
@@ -38,6 +39,13 @@ _CHILD_IDS = Prepared(
         CommandEntity.objects.filter(parent_command_id=parent).order_by("position").values_list("pk")
     )
 )
+
+
+class Returned(TypedDict):
+    """A result as a row has it."""
+
+    return_value: str
+    return_value_class: str
 
 
 class ExecutionStatus(StrEnum):
@@ -114,14 +122,16 @@ def _entrust(
     """Have the workers carry a new child command on, shown beneath its parent's step or the nearest above."""
     place = monitoring.show_child(command, monitoring.step_above(above), work)
     entity.job_id, entity.step_id, entity.due_at = place.job_id, place.step_id, now
+    if entity.executed or entity.status in SETTLED:
+        entity.lane = Lane.POLL
     if entity.status == CommandStatus.ACTIVE:
         entity.expires_at = now + command.lifetime
     elif entity.status in SETTLED:
         monitoring.settle(entity, work)
-    nudge.send()
+    nudge.send(Lane(entity.lane))
 
 
-def returned(result: BaseModel) -> dict[str, Any]:
+def returned(result: BaseModel) -> Returned:
     """What a row has of a result, by the names of its fields."""
     return {"return_value": stored(result), "return_value_class": type(result).__name__}
 
@@ -194,6 +204,11 @@ def get_child_command_ids(command_id: UUID) -> list[UUID]:
     return [key for (key,) in _CHILD_IDS.rows(command_id)]
 
 
+def child_ids(row: CommandEntity) -> list[UUID]:
+    """As `get_child_command_ids`, without a question if it has none."""
+    return get_child_command_ids(row.pk) if row.children else []
+
+
 def has_command_entities_with_root_command_id(root_command_id: UUID) -> bool:
     """Whether any command beneath that root is stored."""
     return CommandEntity.objects.filter(root_command_id=root_command_id).exists()
@@ -205,8 +220,11 @@ def get_commands_with_callback_enabled() -> list[CommandEntity]:
 
 
 def update_command_status(command_id: UUID, status: CommandStatus) -> None:
-    """Write the status, whatever it was."""
-    CommandEntity.objects.filter(pk=command_id).update(status=status)
+    """Write the status, whatever it was; one that lives is looked at at once, and one that is over no more."""
+    due: dict[str, Any] = {"due_at": Coalesce("due_at", Now())}
+    if status in (*OVER, CommandStatus.HELD):
+        due = {"due_at": None, "lease_until": None}
+    CommandEntity.objects.filter(pk=command_id).update(status=status, **due)
 
 
 def update_command_executed(command_id: UUID) -> None:
@@ -263,11 +281,13 @@ def remove_all_commands_before_date(cutoff: datetime, portions: Portions | None 
 
 
 def commands_before_date(cutoff: datetime) -> list[UUID]:
-    """The topmost ids of the hierarchies of which all ended before `cutoff`, at most some thousand at a time."""
+    """The topmost ids of the hierarchies of which all ended before `cutoff`, at most some thousand at a time.
+
+    Those that may not be removed yet keep nobody from what stands behind them.
+    """
     tops = CommandEntity.objects.filter(root_command_id=None, status__in=ENDED, ended_at__lt=cutoff)
-    oldest = list(tops.order_by("ended_at").values_list("pk", flat=True)[:MANY])
-    living = CommandEntity.objects.filter(root_command_id__in=oldest).exclude(
+    living = CommandEntity.objects.filter(root_command_id=OuterRef("pk")).exclude(
         status__in=ENDED, ended_at__lt=cutoff
     )
-    kept = set(living.values_list("root_command_id", flat=True))
-    return [top for top in oldest if top not in kept]
+    found = tops.filter(~Exists(living)).order_by("ended_at")
+    return list(found.values_list("pk", flat=True)[:MANY])

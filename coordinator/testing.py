@@ -19,9 +19,10 @@ from django.db.models import Min
 from django.db.models.functions import Coalesce
 
 from coordinator import commits
-from coordinator.broker import claim
 from coordinator.command import Command, Context
-from coordinator.execution import work
+from coordinator.engine.queue import claim
+from coordinator.engine.sandbox import Sandbox
+from coordinator.engine.worker import work
 from coordinator.executor import Handle, deliver, execute_async
 from coordinator.models import ENDED, CommandEntity, CommandStatus
 from coordinator.rebuild import rebuild
@@ -63,8 +64,9 @@ class Worker:
         """One pass, so many seconds later, over all that is due; how many commands were."""
         self.now += timedelta(seconds=seconds)
         claims = claim(self.now, worker="testing/0/0", limit=1000)
-        with _must_die_at(kill_at):
-            work(claims, lambda: self.now)
+        sandbox = Sandbox()
+        with _must_die_at(kill_at), sandbox.ready():
+            work(claims, lambda: self.now, sandbox)
         return len(claims)
 
     def run(self, *, events: Mapping[str, Any] | None = None, kill_at: str = "") -> None:

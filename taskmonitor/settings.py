@@ -207,12 +207,13 @@ CACHES = {"default": shared_cache(), "process": PROCESS_CACHE}
 THREADS = env.number("THREADS", default=16 if env.str("DATABASE_URL", default="") else 8, least=1)
 
 # The workers
-WORKERS = env.number("WORKERS", default=1, least=1)
+WORKERS = env.number("WORKERS", default=2, least=1)
 Q_CLUSTER: dict[str, Any] = {
     "name": "task-monitor",
     "orm": "default",
-    "broker_class": "coordinator.broker.CommandBroker",
-    "workers": WORKERS,
+    "broker_class": "coordinator.engine.watch.Watch",
+    "workers": 1,  # for its ordinary tasks; those for commands are WORKERS, and one for polls
+    "daemonize_workers": False,  # a command may start processes
     "timeout": 300,  # seconds a task may take
     "retry": 360,  # seconds until a lost task is given out again; longer than it may take
     "max_attempts": 5,
@@ -220,12 +221,14 @@ Q_CLUSTER: dict[str, Any] = {
     "ack_failures": True,
     "save_limit": 100,
     "catch_up": False,
-    "guard_cycle": 1,  # seconds between looks at the workers
+    "guard_cycle": 0.5,  # seconds between looks at the workers
     "label": "Background tasks",
 }
 
 # Until the commands of a worker that is gone are somebody else's; a lease is renewed at a third of it
 COMMAND_LEASE = timedelta(seconds=env.number("TASKMONITOR_LEASE_SECONDS", default=15, least=1, most=3600))
+# For what workers are at when the site is stopped
+STOP_GRACE = timedelta(seconds=env.number("TASKMONITOR_STOP_SECONDS", default=8, least=1, most=86_400))
 KEEP_ENDED_COMMANDS_FOR = timedelta(days=env.number("TASKMONITOR_COMMAND_DAYS", default=30))
 
 # Commands that come with it, each only if it is allowed something

@@ -250,7 +250,7 @@ SCHEMAS: dict[str, Schema] = {
     "CommandStatus": {
         "type": "string",
         "enum": CommandStatus.values,
-        "description": "ENDED_SUCCESSFULLY and ENDED_WITH_FAILURE are final. UNKNOWN: it cannot be rebuilt from what is stored.",
+        "description": "ENDED_SUCCESSFULLY and ENDED_WITH_FAILURE are final. HELD: it cannot be built from what is stored, and waits for that to be mended. UNKNOWN: it is over, and nobody knows what came of it.",
     },
     "NewCommand": thing(
         "command",
@@ -281,7 +281,7 @@ SCHEMAS: dict[str, Schema] = {
             "attempts": said("How often its work was begun.", WHOLE),
             "polls": WHOLE,
             "end_attempts": said("How often its end method failed.", WHOLE),
-            "error": said("Why it failed, or is UNKNOWN.", TEXT),
+            "error": said("Why it failed, or is HELD or UNKNOWN.", TEXT),
             "schedule": thing(
                 "schedule",
                 {

@@ -16,10 +16,11 @@ from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from bench.queues.plugin import Family, NoOp, Number, ShownFamily, ShownNoOp, Sleeper, Slow  # noqa: E402
-from coordinator.broker import POLLS, claim  # noqa: E402
-from coordinator.execution import work as work_on  # noqa: E402
+from coordinator.engine.queue import claim  # noqa: E402
+from coordinator.engine.sandbox import Sandbox  # noqa: E402
+from coordinator.engine.worker import POLLS, work  # noqa: E402
 from coordinator.executor import execute_async  # noqa: E402
-from coordinator.models import CommandEntity, CommandStatus  # noqa: E402
+from coordinator.models import CommandEntity, CommandStatus, Lane  # noqa: E402
 
 KINDS = {"no_op": NoOp, "slow": Slow, "parent": Family}
 MONITORED = {"no_op": ShownNoOp, "parent": ShownFamily}
@@ -50,7 +51,7 @@ def statements(number: int) -> float:
     CommandEntity.objects.update(due_at=timezone.now())
     with _counted() as counted:
         while claims := claim(timezone.now(), worker="bench", limit=POLLS):
-            work_on(claims, timezone.now)
+            work(claims, timezone.now, Sandbox())
     CommandEntity.objects.all().delete()
     return sum(counted) / number
 
@@ -67,6 +68,7 @@ def _sleeper(each: int, number: int, now: Any) -> CommandEntity:
         callback_enabled=True,
         executed=True,
         attempts=1,
+        lane=Lane.POLL,
         poll_delay=EVERY,
         due_at=now + timedelta(seconds=EVERY * (1 + each / number)),
     )

@@ -36,6 +36,7 @@ STATES = {
     S.FAILED_RESTARTED: State("Cut off", "broken-circle", "is-lost"),
     S.ENDED_SUCCESSFULLY: State("Ended successfully", FINISHED.icon, FINISHED.css_class),
     S.ENDED_WITH_FAILURE: State("Ended with failure", FAILED.icon, FAILED.css_class),
+    S.HELD: State("Held", "broken-circle", "is-lost"),
     S.UNKNOWN: UNKNOWN,
 }
 SHOWN = {
@@ -43,7 +44,7 @@ SHOWN = {
     "active": ("Active", Q(due_at__isnull=False)),
     "interrupted": ("Interrupted", models.INTERRUPTED),
     "rollback": ("Rollback", models.ROLLBACK),
-    "unknown": ("Unknown", models.UNKNOWN),
+    "unknown": ("Held or unknown", models.UNKNOWN),
 }
 _FRAME = re.compile(r'  File "([^"]+)"')
 _OTHERS = re.compile(

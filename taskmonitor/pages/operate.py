@@ -43,7 +43,8 @@ OPERATIONS = {
     "command_fail": Operation(
         operators.mark_failed,
         "Mark failed",
-        "It fails, whatever it is at: its end method for failures runs next, and its job and step end as failed. "
+        "It fails, whatever it is at, and so does all that lives beneath it: its end method for failures runs next, "
+        "and its job and step end as failed. "
         "What it began outside of this server may go on. This cannot be undone.",
         "Failed: its end method runs now.",
     ),
@@ -90,11 +91,11 @@ def operations(row: CommandEntity, members: Sequence[CommandEntity]) -> list[tup
     """What may be done to it: address, verb, and why not, if it cannot be done now."""
     over = all(member.status in OVER for member in members)
     fails = S.FAILED in CommandEntity.TRANSITIONS.get(S(row.status or S.NOT_STARTED), ())
-    resumes = row.status in (S.UNKNOWN, S.FAILED_RESTARTED)
+    resumes = row.status in (S.HELD, S.UNKNOWN, S.FAILED_RESTARTED)
     refused = {
         "command_poll": "" if row.due_at else "no worker will look at it again",
         "command_fail": "" if fails else "it has failed, or ended",
-        "command_resume": "" if resumes else "it is neither unknown nor cut off",
+        "command_resume": "" if resumes else "it is neither held nor unknown, nor cut off",
         "command_remove": "" if over else "some of its hierarchy still lives",
     }
     return [(name, operation.verb, refused[name]) for name, operation in OPERATIONS.items()]

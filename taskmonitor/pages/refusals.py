@@ -21,7 +21,7 @@ from taskmonitor.models import ROLE_RIGHTS
 STATUSES: dict[type[TaskMonitorError], int] = {NotFound: 404, NotAllowed: 403, Invalid: 400, Conflict: 409}
 REFUSALS = tuple(STATUSES)
 LISTS = {"Command": "command_list", "Token": "tokens"}
-_STATUS = re.compile(r"\b(?:[A-Z]+_[A-Z_]+|[A-Z]{6,})\b")
+_STATUS = re.compile(r"\b(?:[A-Z]+_[A-Z_]+|[A-Z]{6,}|HELD)\b")
 _SHOWN = {"STARTED": "running", "FAILED_RESTARTED": "cut off"}
 _PREDICATE = re.compile(r"(is|has|must|cannot|may)\b")  # what can follow the name of a field
 

@@ -147,6 +147,19 @@ class OwnWork:
         self._fields |= {"status": status, "end_time": self.now, "reason": reason, "stale_at": None}
         self.note(Verb.MOVED, old_status=self.job.status, new_status=status, text=reason)
 
+    def lose(self, reason: str) -> None:
+        """Call the job UNKNOWN: nobody knows what became of its work."""
+        self._move(Status.UNKNOWN, reason)
+
+    def find_again(self) -> None:
+        """The work of a job that was lost goes on."""
+        if self.job.status == Status.UNKNOWN:
+            self._move(Status.STARTED, "")
+
+    def _move(self, status: Status, reason: str) -> None:
+        self._fields |= {"status": status, "reason": reason}
+        self.note(Verb.MOVED, old_status=self.job.status, new_status=status, text=reason)
+
     def note(self, verb: Verb, **fields: Any) -> None:
         """Keep what was done for the feed; it is appended last, as in each service."""
         self._events.append(Event.of(self.job, verb, actor=self.actor, now=self.now, **fields))

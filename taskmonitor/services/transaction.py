@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from time import monotonic, sleep
@@ -27,6 +27,9 @@ request_came: ContextVar[float | None] = ContextVar(
 )  # monotonic, set by the server
 _writer = threading.Lock()
 
+# What keeps interruptions out of a transaction, where a process has any; the coordinator's workers put theirs here
+shield: Callable[[], AbstractContextManager[None]] = nullcontext
+
 
 @contextmanager
 def writing(*, alone: bool = False, at_once: bool = False) -> Iterator[None]:
@@ -39,6 +42,12 @@ def writing(*, alone: bool = False, at_once: bool = False) -> Iterator[None]:
     of this process queue on a lock here, and processes on a file's. A transaction that somebody else began
     (the admin's views do) is SQLite's writer already: it must not queue behind one that waits for it.
     """
+    with shield(), _transaction(alone, at_once):
+        yield
+
+
+@contextmanager
+def _transaction(alone: bool, at_once: bool) -> Iterator[None]:
     database = connections[DEFAULT_DB_ALIAS]  # `connection` would look it up at each use
     if database.in_atomic_block:
         with transaction.atomic():

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkProcess
 from typing import Any
 
+from django.conf import settings
+
 logger = logging.getLogger(__name__)
 
-GRACE = 9  # seconds between being asked to end and the end
+GRACE = max(9.0, settings.STOP_GRACE.total_seconds() + 1)  # seconds between being asked to end and the end
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds until a process that died is started again
 STEADY = 30  # seconds after which a process counts as well started
 ECHO = 0.5  # seconds in which a second signal is the first again: a terminal and make both send it

@@ -14,7 +14,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from coordinator import signs
-from coordinator.broker import claim
+from coordinator.engine.queue import claim
 from coordinator.metrics import Work
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.step_durations import StepDurations

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from coordinator import changes, operators
-from coordinator.broker import claim
+from coordinator.engine.queue import claim
 from coordinator.models import CommandEntity
 from coordinator.testing import Worker
 from taskmonitor.models import Right

@@ -9,8 +9,7 @@ import pytest
 from django.db import connection
 from django.utils.timezone import now as wall_clock
 
-from coordinator.broker import _claim_sql, claim
-from coordinator.lease import Lease, Superseded
+from coordinator.engine.queue import Lease, Superseded, _claim_sql, claim, renew, wake
 from coordinator.models import CommandEntity, CommandStatus
 
 NOW = wall_clock()
@@ -67,8 +66,8 @@ def test_who_lost_a_command_writes_nothing_to_it() -> None:
     claim(NOW + timedelta(hours=1), worker="second", limit=1)
     for write in (
         lambda: zombie.write(status=CommandStatus.ACTIVE),
-        lambda: zombie.renew(NOW),
-        lambda: zombie.release(None, status=CommandStatus.ENDED_SUCCESSFULLY),
+        lambda: zombie.release(NOW, NOW),
+        lambda: zombie.release(None, NOW, status=CommandStatus.ENDED_SUCCESSFULLY),
     ):
         with pytest.raises(Superseded):
             write()
@@ -81,10 +80,10 @@ def test_one_that_is_woken_while_it_is_held_is_due_again_at_once() -> None:
     rows(1)
     claim(NOW, worker="w", limit=1)
     lease = Lease(CommandEntity.objects.get())
-    CommandEntity.objects.update(due_at=NOW)
+    wake(lease.row.pk, NOW)
     assert claim(NOW, worker="other", limit=1) == []
-    lease.renew(NOW + timedelta(seconds=5))
-    lease.release(NOW + timedelta(hours=1))
+    renew(["w"], NOW + timedelta(seconds=5))
+    lease.release(NOW + timedelta(hours=1), NOW)
     assert len(claim(NOW, worker="other", limit=1)) == 1
 
 
@@ -94,10 +93,11 @@ ENDED = """
         command_id, command_type, position, command_parameters, command_params_class, execution_reason,
         created_at, status, callback_enabled, callback_notified, executed, return_value_class,
         correlation_id, owns_job, ended_at, children, stage, waits_for, attempts, polls, end_attempts,
-        error, trace, poll_delay, fence, worker
+        error, trace, poll_delay, fence, worker, lane, woken, deaths, death, held_from
     )
     SELECT {key}, 'Plain', 0, '', '', 'REGULAR_FLOW', %s, 'ENDED_SUCCESSFULLY', {yes}, {yes}, {yes}, '', '',
-        {no}, %s, 0, 0, '', 1, 0, 0, '', '', 0, 1, '' FROM {numbers}
+        {no}, %s, 0, 0, '', 1, 0, 0, '', '', 0, 1, '', 0, {no}, 0, '', ''
+    FROM {numbers}
 """
 DIALECTS = {
     "sqlite": {
@@ -129,7 +129,8 @@ def test_a_million_ended_commands_are_in_nobodys_way() -> None:
         moment = str(NOW)
         explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
         cursor.execute(
-            f"{explain} {_claim_sql(connection.vendor)}", [moment, moment, 100, moment, moment, "w"]
+            f"{explain} {_claim_sql(connection.vendor, True, 2)}",
+            [moment, moment, 0, "Plain", "Polled", 100, moment, moment, "w"],
         )
         plan = "\n".join(str(line) for line in cursor.fetchall())
     assert "command_due" in plan

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from coordinator import clock
-from coordinator.broker import claim
 from coordinator.clock import Clock
+from coordinator.engine.queue import claim
 from tests.coordinator.commands import Plain
 from tests.coordinator.conftest import Engine
 

@@ -102,7 +102,7 @@ def test_what_is_set_aside_hears_of_no_event(engine: Engine) -> None:
     handle = engine.submit(Waiting)
     CommandEntity.objects.update(command_type="gone")
     engine.turn()
-    assert handle.status == CommandStatus.UNKNOWN
+    assert handle.status == CommandStatus.HELD
     with pytest.raises(Conflict):
         deliver(handle.command_id, "news", now=engine.now)
     assert engine.turn() == 0

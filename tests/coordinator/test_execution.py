@@ -262,10 +262,16 @@ def test_one_that_is_active_for_too_long_fails(engine: Engine) -> None:
 
 UNBUILDABLE = {
     "no command named os.system": {"command_type": "os.system"},
-    "stored as Other, and Word": {"command_params_class": "Other"},
     "times": {"command_parameters": '{"times": "x"}'},
     "JSON": {"command_parameters": "\x80\x04]"},
 }
+
+
+def test_a_models_class_may_be_renamed(engine: Engine) -> None:
+    handle = engine.submit(Plain)
+    CommandEntity.objects.update(command_params_class="Older")
+    engine.run()
+    assert handle.result() == Length(letters=5)
 
 
 @pytest.mark.parametrize(("reason", "fields"), UNBUILDABLE.items(), ids=UNBUILDABLE)
@@ -277,7 +283,7 @@ def test_a_row_that_cannot_be_rebuilt_is_set_aside(
     good = engine.submit(Plain, word="next")
     engine.turn()
     row = engine.row(bad)
-    assert (row.status, row.due_at) == (CommandStatus.UNKNOWN, None)
+    assert (row.status, row.due_at) == (CommandStatus.HELD, None)
     assert reason in row.error
     assert good.status == CommandStatus.ENDED_SUCCESSFULLY
     assert LOG == ["execute next"]
@@ -323,7 +329,7 @@ def test_one_that_the_coordinator_cannot_handle_is_set_aside(engine: Engine) -> 
     handle, after = engine.submit(Hopeless), engine.submit(Plain)
     engine.turn()
     assert "It cannot go on: AttributeError" in engine.row(handle).error
-    assert handle.status == CommandStatus.UNKNOWN
+    assert handle.status == CommandStatus.HELD
     assert after.status == CommandStatus.ENDED_SUCCESSFULLY
 
 

@@ -604,7 +604,8 @@ except CommandFailed as error:
 
 @pytest.mark.mission("S93")
 @pytest.mark.parametrize(
-    ("repeatable", "end"), [(True, "well"), (False, "A restart cut it off while it executed.")]
+    ("repeatable", "end"),
+    [(True, "well"), (False, "Its process ended with signal 9 (SIGKILL) while it executed.")],
 )
 def test_a_worker_that_is_killed_while_it_calls(tmp_path: Path, repeatable: bool, end: str) -> None:
     gate = threading.Event()

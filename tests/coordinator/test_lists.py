@@ -86,8 +86,12 @@ class TestPlans:
     @pytest.mark.parametrize(
         ("fields", "indexes"),
         [
-            *(({"status": status}, {"command_live"}) for status in S if status not in (*ENDED, S.UNKNOWN)),
-            ({"status": "UNKNOWN"}, {"command_live", "command_unknown"}),
+            *(
+                ({"status": status}, {"command_live"})
+                for status in S
+                if status not in (*ENDED, S.HELD, S.UNKNOWN)
+            ),
+            *(({"status": status}, {"command_live", "command_unknown"}) for status in (S.HELD, S.UNKNOWN)),
             ({"status": "ENDED_WITH_FAILURE"}, {"command_failed"}),
             ({"command_type": "Nowhere", "status": "ACTIVE"}, {"command_live"}),
             ({"command_type": "Nowhere"}, {"command_live", "command_by_type"}),

@@ -8,21 +8,22 @@ from time import monotonic
 import pytest
 
 from coordinator import nudge
+from coordinator.models import Lane
 from coordinator.nudge import Bell, _ring
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(nudge, "_folder", lambda: tmp_path / "bells")
+    monkeypatch.setattr(nudge, "_folder", lambda lane: tmp_path / "bells")
     return tmp_path / "bells"
 
 
 def test_a_hint_wakes_whoever_listens_and_is_remembered(folder: Path) -> None:
-    bell = Bell()
-    Thread(target=_ring).start()
+    bell = Bell(Lane.POLL)
+    Thread(target=_ring, args=(Lane.POLL,)).start()
     begin = monotonic()
     bell.wait(5)
-    _ring()
+    _ring(Lane.POLL)
     bell.wait(5)
     assert monotonic() - begin < 4
 
@@ -31,8 +32,8 @@ def test_pipes_of_the_dead_are_removed(folder: Path) -> None:
     folder.mkdir()
     for number in range(300):
         os.mkfifo(folder / str(number))
-    bell = Bell()
-    _ring()
+    bell = Bell(Lane.POLL)
+    _ring(Lane.POLL)
     assert len(list(folder.iterdir())) == 1
     bell.wait(5)
 
@@ -42,12 +43,12 @@ def test_a_bell_is_not_rung_before_it_can_hear(folder: Path, monkeypatch: pytest
 
     def rung_meanwhile(path: Path, mode: int) -> None:
         mkfifo(path, mode)
-        _ring()
+        _ring(Lane.POLL)
 
     monkeypatch.setattr(os, "mkfifo", rung_meanwhile)
-    bell = Bell()
+    bell = Bell(Lane.POLL)
     begin = monotonic()
-    _ring()
+    _ring(Lane.POLL)
     bell.wait(5)
     assert monotonic() - begin < 4
 
@@ -55,7 +56,7 @@ def test_a_bell_is_not_rung_before_it_can_hear(folder: Path, monkeypatch: pytest
 def test_whoever_listened_may_die_while_the_hint_is_on_its_way(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bell = Bell()
+    bell = Bell(Lane.POLL)
     opened = os.open
 
     def die_after(path: Path, flags: int) -> int:
@@ -64,12 +65,12 @@ def test_whoever_listened_may_die_while_the_hint_is_on_its_way(
         return pipe
 
     monkeypatch.setattr(os, "open", die_after)
-    _ring()
+    _ring(Lane.POLL)
 
 
 def test_what_is_no_pipe_is_left_alone(folder: Path) -> None:
     (folder / "folder").mkdir(parents=True)
-    _ring()
+    _ring(Lane.POLL)
     folder.chmod(0)
-    _ring()
+    _ring(Lane.POLL)
     folder.chmod(0o700)

@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from coordinator.broker import claim
 from coordinator.command import Context
-from coordinator.execution import work
+from coordinator.engine.queue import claim
+from coordinator.engine.sandbox import Sandbox
+from coordinator.engine.worker import work
 from coordinator.executor import Handle
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.operators import mark_failed, poll_now, remove_hierarchy, resume
@@ -68,7 +69,7 @@ def test_poll_now_lets_a_worker_go_on_and_have_a_second_look(engine: Engine, ops
     engine.now = engine.row(handle).due_at or engine.now
     claims = claim(engine.now, worker="test", limit=1)
     poll_now(command_id=handle.command_id, **ops | {"now": engine.now})
-    work(claims, lambda: engine.now)
+    work(claims, lambda: engine.now, Sandbox())
     assert LOG.count("poll hello") == 1
     assert engine.turn() == 1
     assert LOG.count("poll hello") == 2
@@ -85,6 +86,9 @@ def test_what_may_be_marked_failed(engine: Engine, ops: dict[str, Any], source: 
         assert not AuditEntry.objects.exists()
         return
     row = mark_failed(command_id=handle.command_id, **ops)
+    if source == "HELD":
+        assert (row.status, row.due_at, Job.objects.get().status) == ("UNKNOWN", None, "UNKNOWN")
+        return
     assert (row.status, row.error, row.due_at) == ("FAILED", "ops marked it failed: it hangs", engine.now)
     engine.turn()
     assert handle.status == S.ENDED_WITH_FAILURE
@@ -98,12 +102,12 @@ def test_a_worker_cannot_commit_over_an_operator(engine: Engine, ops: dict[str, 
     handle = engine.submit(Ending)
     claims = claim(engine.now, worker="test", limit=1)
     mark_failed(command_id=handle.command_id, **ops)
-    work(claims, lambda: engine.now)
+    work(claims, lambda: engine.now, Sandbox())
     assert (handle.status, LOG) == (S.FAILED, [])
     claims = claim(engine.now, worker="test", limit=1)
     put(handle, S.UNKNOWN)
     resume(command_id=handle.command_id, **ops)
-    work(claims, lambda: engine.now)
+    work(claims, lambda: engine.now, Sandbox())
     assert (handle.status, LOG) == (S.NOT_STARTED, [])
 
 

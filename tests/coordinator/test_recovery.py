@@ -4,7 +4,7 @@ import os
 import subprocess
 from datetime import timedelta
 
-from coordinator.broker import claim
+from coordinator.engine.queue import claim
 from coordinator.models import CommandEntity
 from coordinator.recovery import release_what_the_dead_held, release_what_waits_for_the_clock
 from coordinator.whoami import machine, runs, worker_name

@@ -153,7 +153,7 @@ def test_a_command_that_cannot_be_made_again_is_set_aside_alone(
     handle, after = engine.submit(kind), engine.submit(Plain)
     CommandEntity.objects.filter(pk=handle.command_id).update(command_parameters=f'{{"mood":"{mood}"}}')
     engine.turn()
-    assert (handle.status, after.status) == ("UNKNOWN", "ENDED_SUCCESSFULLY")
+    assert (handle.status, after.status) == ("HELD", "ENDED_SUCCESSFULLY")
 
 
 class Burning(Exception):

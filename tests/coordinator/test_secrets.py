@@ -90,7 +90,10 @@ def test_a_command_gets_its_secrets_back_and_logs_none(
     ("fields", "expected"),
     [
         ({"command_type": "Gone"}, {"pin": "***", "several": ["***"]}),
-        ({"command_type": "LogIn", "command_params_class": "Other"}, {"pin": "***", "several": ["***"]}),
+        (
+            {"command_type": "LogIn", "command_parameters": '{"pin": {"odd": "1"}, "several": ["2"]}'},
+            {"pin": {"odd": "***"}, "several": ["***"]},
+        ),
         ({"command_type": "LogIn", "command_parameters": "{"}, "***"),
     ],
 )

@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 from django.utils.timezone import now as wall_clock
 
-from coordinator.broker import claim
 from coordinator.command import Command
-from coordinator.execution import work
+from coordinator.engine.queue import claim
+from coordinator.engine.sandbox import Sandbox
+from coordinator.engine.worker import work
 from coordinator.executor import execute_async
 from coordinator.models import CommandEntity
 from coordinator.registry import register
@@ -55,5 +56,5 @@ def test_no_wake_up_is_lost_and_nobody_waits_in_a_circle(
 def _work_until_all_is_over(name: str) -> None:
     deadline = monotonic() + LONGEST
     while CommandEntity.objects.filter(due_at__isnull=False).exists() and monotonic() < deadline:
-        work(claim(wall_clock(), worker=name, limit=3), wall_clock)
+        work(claim(wall_clock(), worker=name, limit=3), wall_clock, Sandbox())
     connection.close()

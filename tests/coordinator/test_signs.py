@@ -6,8 +6,8 @@ import pytest
 from django.db.models.functions import Now
 
 from coordinator import signs
-from coordinator.broker import claim
 from coordinator.command import Command
+from coordinator.engine.queue import claim
 from coordinator.models import LifeSign
 from coordinator.schedules import run_upkeep
 from taskmonitor.models import SYSTEM

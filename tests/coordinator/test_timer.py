@@ -6,7 +6,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from time import monotonic
 
-from coordinator.cluster import Timer
+from coordinator.engine.cluster import Timer
 
 fork = get_context("fork")
 

@@ -4,11 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from django_q.signing import SignedPackage
 
-from coordinator.broker import BATCH, CommandBroker
-from coordinator.hand import TOGETHER, _due
-from coordinator.models import CommandEntity
+from coordinator.engine.worker import TOGETHER, _due
 
 
 @pytest.mark.parametrize("delay", [1, 2, 4, 8, 10])
@@ -23,15 +20,3 @@ def test_polls_that_are_due_about_the_same_time_are_due_at_once(delay: int) -> N
 def test_who_is_polled_a_little_late_falls_due_in_time_again() -> None:
     due = _due(timezone.now(), 10)
     assert _due(due + timedelta(milliseconds=400), 10) == due + timedelta(seconds=10)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("delay", "handed"), [(0, BATCH), (10, BATCH + 1)])
-def test_more_are_handed_out_at_once_if_they_are_only_polled(delay: int, handed: int) -> None:
-    now = timezone.now()
-    CommandEntity.objects.bulk_create(
-        CommandEntity(command_type="Polled", created_at=now, status="ACTIVE", due_at=now, poll_delay=delay)
-        for _ in range(BATCH + 1)
-    )
-    [(_, package)] = CommandBroker("test").dequeue() or []
-    assert len(SignedPackage.loads(package)["args"][0]) == handed

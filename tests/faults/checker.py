@@ -16,14 +16,16 @@ RANK = {
     "SUCCEEDED": 2,
     "FAILED": 3,
     "FAILED_RESTARTED": 3,
-    "UNKNOWN": 4,
+    "HELD": 4,
+    "UNKNOWN": 5,
     "ENDED_SUCCESSFULLY": 5,
     "ENDED_WITH_FAILURE": 5,
 }
 NEXT = {  # what may be seen after it, at once or later
-    "SUCCEEDED": {"FAILED", "UNKNOWN", "ENDED_SUCCESSFULLY", "ENDED_WITH_FAILURE"},
-    "FAILED": {"UNKNOWN", "ENDED_WITH_FAILURE"},
-    "FAILED_RESTARTED": {"UNKNOWN", "ENDED_WITH_FAILURE"},
+    "SUCCEEDED": {"FAILED", "HELD", "ENDED_SUCCESSFULLY", "ENDED_WITH_FAILURE"},
+    "FAILED": {"HELD", "ENDED_WITH_FAILURE"},
+    "FAILED_RESTARTED": {"HELD", "ENDED_WITH_FAILURE"},
+    "HELD": {"UNKNOWN"},
     "UNKNOWN": set(),
     "ENDED_SUCCESSFULLY": set(),
     "ENDED_WITH_FAILURE": set(),
@@ -33,11 +35,12 @@ WORK_ENDED = {"FINISHED", "FAILED", "ABORTED"}
 FAMILIES = {"faults.Family", "faults.Adopting", "faults.Series", "faults.Early"}
 RESUMABLE = "faults.Resumable"
 UNKNOWN_HERE = "faults.Vanished"
-SET_ASIDE = "set aside by hand"  # the error of a row that a test made UNKNOWN
+SET_ASIDE = "set aside by hand"  # the error of a row that a test made HELD
 WITH_END = {
     f"faults.{name}" for name in ("Ending", "Polled", "Family", "Adopting", "Series", "Early", "Waiting")
 }
 CUT_OFF = "A restart cut it off"
+DIED = "Its process ended with"
 BY_HAND = "marked it failed"
 
 
@@ -81,7 +84,7 @@ def unscheduled(evidence: Evidence) -> list[str]:
     return [
         f"I4 {row['command_id']} ({row['status']}) is never looked at again"
         for row in evidence.commands.values()
-        if row["status"] not in ENDED | {"UNKNOWN"} and row["due_at"] is None
+        if row["status"] not in ENDED | {"HELD", "UNKNOWN"} and row["due_at"] is None
     ]
 
 
@@ -152,8 +155,8 @@ def _outcome(row: Row, effects: list[str], evidence: Evidence, faults: Faults) -
     if row["status"] == "ENDED_SUCCESSFULLY":
         if not row["executed"]:
             yield "succeeded, and was not executed"
-        if json.loads(row["return_value"] or "{}") != {"of": row["command_id"]}:
-            yield f"returned {row['return_value']}"
+        if json.loads(row["return_value"] or "{}").get("of") != row["command_id"]:
+            yield f"returned {str(row['return_value'])[:200]}"
     if row["status"] == "ENDED_WITH_FAILURE":
         given = json.loads(row["command_parameters"])
         children = [
@@ -161,11 +164,11 @@ def _outcome(row: Row, effects: list[str], evidence: Evidence, faults: Faults) -
         ]
         if not (
             given["fails"]
-            or row["error"].startswith(CUT_OFF)
+            or row["error"].startswith((CUT_OFF, DIED))
             or any(child["status"] in ("ENDED_WITH_FAILURE", "UNKNOWN") for child in children)
             or _ends_to_fail(row) > 1
             or BY_HAND in row["error"]
-            or row["command_type"] == "faults.Exiting"
+            or row["command_type"] in ("faults.Exiting", "faults.Beast")
         ):
             yield f"failed for no reason: {row['error']}"
 
@@ -193,12 +196,12 @@ def _ends(row: Row, effects: list[str], evidence: Evidence, faults: Faults) -> I
 
 
 def _unended(row: Row) -> Iterator[str]:
-    aside = row["status"] == "UNKNOWN" and row["error"] == SET_ASIDE
+    aside = row["status"] == "HELD" and row["error"] == SET_ASIDE
     if row["status"] not in ENDED and row["command_type"] != UNKNOWN_HERE and not aside:
         yield "has not ended"
-    if row["command_type"] == UNKNOWN_HERE and row["status"] != "UNKNOWN":
-        yield "is not known here, and was not set aside"
-    if row["status"] in ENDED | {"UNKNOWN"}:
+    if row["command_type"] == UNKNOWN_HERE and row["status"] not in ("NOT_STARTED", "HELD"):
+        yield "is not known here, and was begun"
+    if row["status"] in ENDED | {"HELD", "UNKNOWN"}:
         for held in ("due_at", "lease_until"):
             if row[held] is not None:
                 yield f"is over, and has {held} {row[held]}"

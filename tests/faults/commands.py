@@ -8,9 +8,11 @@ import json
 import os
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from django.db import OperationalError
 from pydantic import BaseModel
 
 from coordinator import repository
@@ -191,6 +193,27 @@ class Early(Parented):
 
     def poll(self) -> Answer:
         return Succeeded(self.proof)
+
+
+@register("faults.Troubled")
+class Troubled(Polled):
+    """Find the database in trouble at its first poll."""
+
+    def poll(self) -> Answer:
+        trouble = Path(f"{os.environ['FAULTS_EFFECTS']}.{self.command_id.hex}")
+        if not trouble.exists():
+            trouble.touch()
+            raise OperationalError("the database is away")
+        return super().poll()
+
+
+@register("faults.Afterwards")
+class Afterwards(Parented):
+    """Have a child in the end."""
+
+    def end_successfully(self) -> None:
+        super().end_successfully()
+        self.add_child(Plain, Work())
 
 
 @register("faults.Resumable", resumable=True, most_attempts=1000)

@@ -31,6 +31,16 @@ in_full = pytest.mark.skipif(not ROUNDS, reason="takes long: make faults")
 SEED = os.environ.get("FAULTS_SEED") or str(random.SystemRandom().randrange(10**6))
 
 
+NAMES = {"tm-execute", "tm-poll", "tm-watch"}  # of processes of a cluster
+
+
+def name_of(pid: int) -> str:
+    """The name that the process has in lists of processes; empty if it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 class Ground:
     """The site, its clients, and what they leave behind."""
 
@@ -53,14 +63,16 @@ class Ground:
         }
         self.store = Store(database.get("DATABASE_URL") or str(self.data / "taskmonitor.sqlite3"))
         self.sites: list[subprocess.Popen[bytes]] = []
-        self.tears, self.workers = 0, 1
+        self.tears, self.workers = 0, 3
 
     def _plug_in(self) -> None:
         """What installing a package leaves: its entry point says where its commands are."""
         package = self.folder / "faults-1.0.dist-info"
         package.mkdir()
         (package / "METADATA").write_text("Metadata-Version: 2.1\nName: faults\nVersion: 1.0\n")
-        (package / "entry_points.txt").write_text("[taskmonitor.commands]\nfaults = tests.faults.commands\n")
+        (package / "entry_points.txt").write_text(
+            "[taskmonitor.commands]\nfaults = tests.faults.commands\nzoo = tests.faults.zoo\n"
+        )
 
     # The site
 
@@ -76,13 +88,19 @@ class Ground:
         """The processes of a site's cluster, by what they do, once all run."""
         site = site or self.sites[0]
 
-        def processes() -> list[int]:
+        def roles() -> dict[str, int]:
             assert site.poll() is None, self.log
-            return [pid for pid in children(site.pid) if len(children(pid)) >= 3]
+            for sentinel in children(site.pid):
+                named: dict[str, list[int]] = {}
+                for pid in children(sentinel):
+                    named.setdefault(name_of(pid), []).append(pid)
+                if len(named.get(name_of(sentinel), ())) == 2 and set(named) > NAMES:
+                    ordinary, monitor = sorted(named[name_of(sentinel)])
+                    found = {"cluster": sentinel, "ordinary": ordinary, "monitor": monitor}
+                    return found | {name: named[name][0] for name in NAMES}
+            return {}
 
-        [sentinel] = eventually(processes)[:1]
-        *workers, monitor, pusher = children(sentinel)
-        return {"cluster": sentinel, "worker": workers[0], "monitor": monitor, "pusher": pusher}
+        return eventually(roles)
 
     def kill(self, what: str) -> None:
         """kill -9 of one process of the first site, of the cluster's children, or of all, which is then started anew."""
@@ -122,7 +140,7 @@ class Ground:
 
     # The load
 
-    def submit(self, name: str, **parameters: float) -> str:
+    def submit(self, name: str, **parameters: float | str) -> str:
         """Submit one command; its id."""
         call = f"execute_async({name!r}, {parameters!r}, now=timezone.now()).command_id.hex"
         command_id = self.python(f"print({call})").strip()
@@ -170,7 +188,7 @@ class Ground:
     def drain(self, bound: float = BOUND) -> float:
         """Wait until all commands are over; how many seconds that took."""
         begun = time.monotonic()
-        while self.store.count("ended_at IS NULL AND status <> 'UNKNOWN'"):
+        while self.store.count("ended_at IS NULL AND status NOT IN ('HELD', 'UNKNOWN')"):
             assert time.monotonic() - begun < bound, f"not over: {self.left()}\n{self.log[-5000:]}"
             time.sleep(0.05)
         return time.monotonic() - begun
@@ -186,7 +204,7 @@ class Ground:
         return [
             " ".join(str(row[name]) for name in names)
             for row in evidence.commands.values()
-            if row["ended_at"] is None and row["status"] != "UNKNOWN"
+            if row["ended_at"] is None and row["status"] not in ("HELD", "UNKNOWN")
         ]
 
     def check(self, *, clock_set: bool = False) -> None:

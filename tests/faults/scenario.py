@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from coordinator.broker import claim
+from coordinator.engine import queue
+from coordinator.engine.queue import claim
 from coordinator.executor import Handle, execute_async
 from coordinator.models import CommandEntity, CommandStatus
 from coordinator.operators import mark_failed, poll_now, remove_hierarchy, resume
@@ -40,7 +41,7 @@ class Scenario:
             self.submit(name, fails=True)
         for times in (0, 1, 2):  # an end that fails not at all, once, always
             self.submit("Ending", times=times)
-        for name in ("Family", "Adopting", "Series", "Early", "Resumable"):
+        for name in ("Troubled", "Afterwards", "Family", "Adopting", "Series", "Early", "Resumable"):
             self.submit(name, times=2)
         self.submit("Family", times=2, fails=True)
         self._set_aside()
@@ -48,15 +49,24 @@ class Scenario:
         assert len(held) == 2
         release_what_the_dead_held(self.worker.now)
         release_what_waits_for_the_clock(self.worker.now)
+        self._watch()
         self.worker.deliver(waiting := self.submit("Waiting"), "news")
         self.told("delivered", waiting)
         self._operate()
+
+    def _watch(self) -> None:
+        """What the watch does to what one worker holds."""
+        now = self.worker.now
+        at, _ = claim(now, worker="watched/0/0", limit=2)
+        queue.renew(["watched/0/0"], now)
+        queue.give_back("watched/0/0", now, but=at[0])
+        queue.bury("watched/0/0", now, at=at, death="signal 9 (SIGKILL)")
 
     def _set_aside(self) -> None:
         """Commands that cannot be rebuilt, that could be now, and that an operator resumes."""
         for name, fields in (
             ("vanished", {"command_type": "faults.Vanished"}),
-            ("aside", {"status": CommandStatus.UNKNOWN, "error": SET_ASIDE}),
+            ("aside", {"status": CommandStatus.HELD, "held_from": "NOT_STARTED", "error": SET_ASIDE}),
         ):
             with transaction.atomic():
                 handle = self._execute("faults.Plain")
@@ -66,7 +76,7 @@ class Scenario:
         with transaction.atomic():
             handle = self._execute("faults.Plain")
             CommandEntity.objects.filter(pk=handle.command_id).update(
-                status=CommandStatus.UNKNOWN, due_at=None
+                status=CommandStatus.HELD, held_from="NOT_STARTED", due_at=None
             )
         self._ask(resume, handle)
 
@@ -96,9 +106,7 @@ class Scenario:
 
     def end(self) -> None:
         """Work until nothing is left to do; who waits for an event gets it."""
-        CommandEntity.objects.filter(status=CommandStatus.UNKNOWN, error="", attempts=0).update(
-            error=SET_ASIDE
-        )
+        CommandEntity.objects.filter(status=CommandStatus.HELD, error="", attempts=0).update(error=SET_ASIDE)
         self.worker.run(events={"news": "news"})
         if self.gone:
             self._ask(remove_hierarchy, self.gone)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.broker import claim
-from coordinator.execution import work
+from coordinator.engine.queue import claim
+from coordinator.engine.sandbox import Sandbox
+from coordinator.engine.worker import work
 from coordinator.models import CommandEntity
 from coordinator.repository import remove_all_commands_in_hierarchy
 from coordinator.testing import Worker
@@ -31,12 +32,12 @@ def test_what_is_handed_out_again_is_done_once(effects: Path, late: timedelta) -
         for kind in KINDS:
             worker.submit(kind, times=2)
         claims = claim(worker.now, worker="x/0/0", limit=100)
-        work(claims, lambda worker=worker: worker.now)
+        work(claims, lambda worker=worker: worker.now, Sandbox())
         stored = list(CommandEntity.objects.order_by("pk").values())
         done = lines(effects)
         worker.now += late
         for _ in range(3):
-            work(claims, lambda worker=worker: worker.now)
+            work(claims, lambda worker=worker: worker.now, Sandbox())
         assert lines(effects) == done
         assert list(CommandEntity.objects.order_by("pk").values()) == stored
         CommandEntity.objects.all().delete()
@@ -49,10 +50,10 @@ def test_what_was_given_to_another_worker_is_left_to_it(effects: Path) -> None:
     lost = claim(worker.now, worker="x/0/0", limit=100)
     worker.now += timedelta(minutes=1)
     now_its = claim(worker.now, worker="y/0/0", limit=100)
-    work(lost, lambda: worker.now)
+    work(lost, lambda: worker.now, Sandbox())
     assert lines(effects) == []
-    work(now_its, lambda: worker.now)
-    work(lost, lambda: worker.now)
+    work(now_its, lambda: worker.now, Sandbox())
+    work(lost, lambda: worker.now, Sandbox())
     assert [line["what"] for line in lines(effects)] == ["execute", "executed"]
 
 
@@ -62,6 +63,6 @@ def test_what_was_removed_meanwhile_is_let_be(effects: Path) -> None:
     handle = worker.submit(Plain)
     claims = claim(worker.now, worker="x/0/0", limit=100)
     remove_all_commands_in_hierarchy(handle.command_id)
-    work(claims, lambda: worker.now)
+    work(claims, lambda: worker.now, Sandbox())
     assert lines(effects) == []
     assert not CommandEntity.objects.exists()

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 from django.db import connection
 from django.db.backends.signals import connection_created
 
-from coordinator import commits, execution, hand, testing
+from coordinator import commits
+from coordinator.engine import worker as engine_worker
 from coordinator.testing import Worker
-from tests.faults import scenario, sources
+from tests.faults import sources
 from tests.faults.checker import Faults, breaches, unscheduled
 from tests.faults.evidence import Store
 from tests.faults.ground import ROUNDS, SEED, Ground, in_full
@@ -27,9 +27,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Pat
     """Where effects and acknowledgements are; workers here are impatient, so that they come to all they do."""
     monkeypatch.setenv("FAULTS_EFFECTS", str(tmp_path / "effects"))
     monkeypatch.setenv("FAULTS_ACKS", str(tmp_path / "acks"))
-    monkeypatch.setattr(hand, "SLICE", scenario.SLOW / 3)
-    monkeypatch.setattr(testing, "work", partial(execution.work, keep=True))
-    settings.COMMAND_LEASE = timedelta(seconds=scenario.SLOW)
+    monkeypatch.setattr(engine_worker, "PROGRESS", 0)
     return tmp_path
 
 
@@ -68,7 +66,7 @@ def test_a_worker_may_be_killed_at_any_commit(commit: str, place: Path) -> None:
 
 
 # What workers and clusters commit under any load; the rest is for clients, operators and rare cases.
-COMMON = ["begin", "checkpoint", "clock", "end", "execute", "poll", "polls", "progress", "settle", "wait"]
+COMMON = ["begin", "checkpoint", "end", "execute", "poll", "polls", "progress", "renew", "settle", "wait"]
 
 
 @in_full
@@ -77,7 +75,7 @@ COMMON = ["begin", "checkpoint", "clock", "end", "execute", "poll", "polls", "pr
 def test_a_cluster_that_is_killed_there_is_started_again(ground: Ground, when: str, commit: str) -> None:
     """As above, with all that is real: the supervisor starts the cluster anew, and that one carries on."""
     mark = ground.folder / "died"
-    time = 1 if commit == "clock" else random.Random(f"{SEED}/{when}/{commit}").randint(1, 2)
+    time = 1 if commit == "renew" else random.Random(f"{SEED}/{when}/{commit}").randint(1, 2)
     ground.environment["TASKMONITOR_FAILPOINT"] = f"{when}-{commit}:{time}:{mark}"
     ground.up()
     del ground.environment["TASKMONITOR_FAILPOINT"]
@@ -87,7 +85,7 @@ def test_a_cluster_that_is_killed_there_is_started_again(ground: Ground, when: s
     ground.drain()
     ground.check()
     assert mark.exists()
-    assert "the cluster ended" in ground.log.lower()
+    assert "worker ended with" in ground.log.lower()
 
 
 def _dying_at(failpoint: str, time: int, scenario: Scenario) -> Callable[[], None]:

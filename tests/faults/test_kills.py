@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from tests.faults.ground import ROUNDS, SEED, Ground
+from tests.faults.ground import NAMES, ROUNDS, SEED, Ground
 from tests.processes.eyes import eventually
 
-VICTIMS = ("worker", "pusher", "monitor", "children", "cluster", "everything")
+VICTIMS = (*sorted(NAMES), "ordinary", "monitor", "children", "cluster", "everything")
 
 
 @pytest.mark.mission("S93", "S117", "S123", "S124")

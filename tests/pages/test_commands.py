@@ -208,7 +208,7 @@ def test_traces_are_for_those_who_may_see_them(
     page = html(tracer, address)
     assert re.search(r'<details id="trace"><summary id="trace-summary">', page)
     assert re.search(r'<span class="own"><bdi>    raise RuntimeError', page)
-    assert re.search(r'<span class="quiet"><bdi>  File &quot;[^<]*execution.py', page)
+    assert re.search(r'<span class="quiet"><bdi>  File &quot;[^<]*sandbox.py', page)
 
 
 def test_commands_are_in_the_menu_of_those_who_see_them(
@@ -241,7 +241,9 @@ def test_an_operator_does_something_for_a_reason(operator: Client, worker: Worke
 
     assert "The reason cannot be empty." in act("poll")
     assert "A worker looks at it now." in act("poll", reason="slow")
-    assert "This command is not started; it can be resumed if it is unknown" in act("resume", reason="r")
+    assert "This command is not started; it can be resumed if it is held or unknown" in act(
+        "resume", reason="r"
+    )
     assert "are still alive" in act("remove", reason="r")
     assert "operator marked it failed: it hangs" in act("fail", reason="it hangs")
     worker.now = timezone.now() + LATER
@@ -259,7 +261,7 @@ def test_an_operator_does_something_for_a_reason(operator: Client, worker: Worke
     [
         ("poll", "Poll now", "Nothing is lost by it."),
         ("fail", "Mark failed", "its job and step end as failed"),
-        ("resume", "", "It cannot be done now: it is neither unknown nor cut off."),
+        ("resume", "", "It cannot be done now: it is neither held nor unknown, nor cut off."),
         ("remove", "", "All commands of its hierarchy (4) are deleted"),
     ],
 )

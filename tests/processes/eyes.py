@@ -39,8 +39,8 @@ def alive(pid: int) -> bool:
 
 
 def web_and_cluster(site: Site) -> tuple[int, int]:
-    """Their ids, once both run: a cluster has a worker, a monitor and a pusher beneath it."""
-    clusters = eventually(lambda: [pid for pid in children(site.process.pid) if len(children(pid)) >= 3])
+    """Their ids, once both run: a cluster has four workers, a monitor and a watch beneath it."""
+    clusters = eventually(lambda: [pid for pid in children(site.process.pid) if len(children(pid)) >= 6])
     [web] = eventually(lambda: [pid for pid in children(site.process.pid) if pid not in clusters])
     return web, clusters[0]
 

@@ -92,7 +92,9 @@ def test_lines_of_a_command_say_which_and_of_which_job(logging_site: Site) -> No
     found = re.search(rf'id="({ID})"', text)
     assert found, text
     command = found[1]
-    found = eventually(lambda: lines(logging_site, command_id=command, logger="coordinator.execution"), 20)
+    found = eventually(
+        lambda: lines(logging_site, command_id=command, logger="coordinator.engine.commit"), 20
+    )
     assert {line["message"].partition(" ")[0] for line in found} == {"Command"}
     assert all(re.fullmatch(ID, line["job_id"]) for line in found)
 

@@ -17,7 +17,7 @@ from tests.processes.http import answer, ask, connect, head, log_in
 def test_a_signal_ends_all_of_it(own_site: Site, number: signal.Signals) -> None:
     web_and_cluster(own_site)
     processes = descendants(own_site.process.pid)
-    assert len(processes) == 5  # web, cluster; its worker, monitor and pusher
+    assert len(processes) == 8  # web, cluster; its watch, monitor, and four workers
     own_site.process.send_signal(number)
     assert own_site.process.wait(STOP_TIMEOUT) == 0, own_site.log
     assert not [pid for pid in processes if alive(pid)]

@@ -36,10 +36,11 @@ DONE = "from django_q.models import Success; print(Success.objects.filter(group=
 
 def test_a_killed_process_of_a_cluster_holds_no_task_up(own_site: Site) -> None:
     """The tasks that come after it, that is: what it was at is given out again after Q_CLUSTER's `retry`."""
-    for which, done in enumerate("123"):  # its worker, monitor and pusher
-        _, cluster = web_and_cluster(own_site)
-        os.kill(children(cluster)[which], signal.SIGKILL)
-        eventually(lambda dead=cluster: not alive(dead))
+    _, cluster = web_and_cluster(own_site)
+    for number in range(len(children(cluster))):  # its workers, monitor and watch
+        victim, done = children(cluster)[number], str(number + 1)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda dead=victim: dead not in children(cluster))
         own_site.manage("shell", "-c", TASK)
         eventually(lambda count=done: own_site.manage("shell", "-v", "0", "-c", DONE).strip() == count)
 

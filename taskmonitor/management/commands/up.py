@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection, connections
 
-from coordinator.cluster import run_cluster
+from coordinator.engine.cluster import run_cluster
 from taskmonitor.errors import Invalid
 from taskmonitor.services.site import HELD, is_released
 from taskmonitor.serving.prepare import NameTaken, prepare_database
