@@ -65,7 +65,7 @@ def test_the_environment_can_name_the_superuser(tmp_path: Path) -> None:
 
 def test_a_host_can_run_one_kind_of_process(own_site: Site) -> None:
     data = own_site.data.parent / "second"
-    for kind, count in ("web", 1), ("cluster", 4):
+    for kind, count in ("web", 1), ("cluster", 7):
         process = start(
             data, "--only", kind, **own_site.environment | {"TASKMONITOR_DATA": str(own_site.data)}
         )
