@@ -43,7 +43,6 @@ OVER = (*ENDED, S.UNKNOWN)  # nothing more is done with it, unless an operator w
 UNKNOWN = Q(status__in=(S.HELD, S.UNKNOWN))  # what an operator has to look at
 ROLLBACK = Q(execution_reason=ExecutionReason.ROLLBACK_FLOW)
 INTERRUPTED = Q(executed=False, attempts__gt=0, ended_at__isnull=False)  # its work did not come to its end
-LIVE = (S.NOT_STARTED, S.ACTIVE, *SETTLED, S.HELD)
 BAD = (S.FAILED, S.FAILED_RESTARTED, S.ENDED_WITH_FAILURE, S.UNKNOWN)
 
 

@@ -51,9 +51,7 @@ class Sandbox:
 
     def __init__(self, slot: Slot | None = None) -> None:
         self._slot = slot
-        self.is_left_alone = (
-            False  # whether what else was claimed with the present command was given to others
-        )
+        self.is_left_alone = False  # whether others got what else was claimed with the present command
         self._ends_at = 0.0  # monotonic; 0: no call
         self._shields = 0
         self._pending: BaseException | None = None

@@ -102,14 +102,14 @@ class Watch(ORM):  # type: ignore[misc]  # it has no types
         slot.free()
 
     def _bound(self, slot: Slot, call: Call, now: datetime) -> None:
-        """Give back what waits behind a call that takes long; kill who takes longer than it may."""
+        """Kill who takes longer than it may; give back what waits behind a call that takes long."""
         took = monotonic() - call.began
+        if took > call.seconds + GRACE:
+            _kill(slot, call, Why.LIMIT)
         if took > HELD_UP and self._given_back.get(slot.number) != call:
             self._given_back[slot.number] = call
             if slot.give_back_behind(call):
                 queue.give_back(slot.name, now, but=call.claim[0])
-        if took > call.seconds + GRACE:
-            _kill(slot, call, Why.LIMIT)
 
     def _interrupt_what_is_lost(self, calls: list[tuple[Slot, Call]]) -> None:
         """Interrupt calls of commands that are their workers' own no more; kill those that pay no heed."""

@@ -11,7 +11,7 @@ from coordinator.command import Answer, Command, Succeeded
 from coordinator.engine import worker
 from coordinator.models import CommandStatus
 from coordinator.registry import register
-from taskmonitor.models import Event
+from taskmonitor.models import Event, Step
 from tests.coordinator.commands import LOG, Length, Logging, Plain, Word
 from tests.coordinator.conftest import Engine
 
@@ -54,10 +54,7 @@ def test_progress_is_written_once_a_second_and_the_last_of_it_always(engine: Eng
     handle = engine.submit(Reporting)
     engine.turn()
     assert Event.objects.filter(verb="progressed").count() == 2
-    step = engine.row(handle).step_id
-    from taskmonitor.models import Step
-
-    assert Step.objects.get(pk=step).progress_current == 100
+    assert Step.objects.get(pk=engine.row(handle).step_id).progress_current == 100
     assert worker.PROGRESS == 1
 
 
