@@ -1,4 +1,4 @@
-"""Watches over the workers of one cluster, as the broker in its pusher process: it runs no author's code.
+"""Looks after the workers of one cluster. It runs in django-q2's pusher process, as its broker, and never runs a command.
 
 It renews what workers hold, ends those that pay no heed to their limits, and sees to it that what a dead
 one held is done by others. Of django-q2's own tasks it hands out those of the register.
@@ -51,12 +51,16 @@ class Watch(ORM):  # type: ignore[misc]  # it has no types
         self._clock = DatabaseClock()
         self._jumps: Clock | None = None
         self._next_task = self._next_renewal = self._next_upkeep = 0.0
-        self._interrupted: dict[int, Call] = {}  # by the slot's number
+        self._interrupted: dict[int, tuple[Call, float]] = {}  # and when, by the slot's number
+        self._told = False  # whether this process has its name
         self._given_back: dict[int, Call] = {}
         pre_enqueue.connect(_store_it, dispatch_uid="coordinator.watch")
 
     def dequeue(self) -> list[tuple[Any, str]] | None:
-        """One of django-q2's tasks, if one is due. It must never raise: the pusher would end."""
+        """Look after the workers, then hand out one of django-q2's tasks if one is due.
+
+        It must never raise, since django-q2's pusher ends after an exception.
+        """
         if not self._told:
             self._told = True
             call_myself("tm-watch")
@@ -120,15 +124,12 @@ class Watch(ORM):  # type: ignore[misc]  # it has no types
         for slot, call in long:
             if call.claim in ours:
                 continue
-            if self._interrupted.get(slot.number) != call:
-                self._interrupted[slot.number] = call
-                self._lost_at = monotonic()
+            interrupted, since = self._interrupted.get(slot.number, (None, 0.0))
+            if interrupted != call:
+                self._interrupted[slot.number] = call, monotonic()
                 _send(slot, call, signal.SIGUSR1)
-            elif monotonic() - self._lost_at > GRACE:
+            elif monotonic() - since > GRACE:
                 _kill(slot, call, Why.SUPERSEDED)
-
-    _lost_at = 0.0
-    _told = False
 
     def _task(self) -> tuple[Any, str] | None:
         """One of django-q2's own tasks, if one is due; those that may not be run, or cannot be read, are dropped."""
@@ -145,7 +146,7 @@ class Watch(ORM):  # type: ignore[misc]  # it has no types
         return None
 
     def _upkeep(self) -> tuple[Any, str] | None:
-        """Upkeep between its scheduled times, if a job has shown no sign of life for too long."""
+        """An extra run of upkeep, if a job has passed its heartbeat limit or deadline before the next scheduled run."""
         if monotonic() < self._next_upkeep:
             return None
         self._next_upkeep = monotonic() + BETWEEN_UPKEEPS
