@@ -63,7 +63,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
 
 def name_and_password(request: HttpRequest | Request) -> tuple[str, str] | None:
-    """What the Authorization header has, if it is Basic (RFC 7617); AuthenticationFailed if it is so in name only."""
+    """The name and the password of a Basic Authorization header, None for another one; AuthenticationFailed if it cannot be decoded."""
     encoded = _credentials(request, "basic")
     if encoded is None:
         return None

@@ -1,4 +1,4 @@
-"""The charset that Content-Type names: it counts for bodies of every format, or is refused by its name."""
+"""Decodes a body by the charset in its Content-Type; a charset that is not supported is refused."""
 
 import codecs
 

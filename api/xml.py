@@ -97,7 +97,7 @@ class XMLParser(BaseXMLParser):  # type: ignore[misc]
 
     def parse(self, stream: IO[bytes], media_type: Any = None, parser_context: Any = None) -> Body:
         body, charset = in_utf8(stream.read(), media_type), named(media_type)
-        # a charset that is named goes before the one that the document declares (RFC 7303, 3.2)
+        # the charset of Content-Type wins over the one in the XML declaration (RFC 7303, 3.2)
         parser = DefusedXMLParser(target=_Reader(), encoding=charset and "utf-8", forbid_dtd=True)
         try:
             parser.feed(body)

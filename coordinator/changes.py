@@ -1,4 +1,6 @@
-"""What has become of commands since the last look, for open pages. Nobody who writes a command tells of it.
+"""Finds out which commands have changed, for open pages, by reading them again and again.
+
+Workers write no events for this: a poll would cost more if they did.
 
 A look reads the newest live commands and those that ended last, by indexes that serve lists anyway, and
 compares them with what the look before saw.
@@ -37,7 +39,7 @@ _LOOKS = (  # with any change that a page shows at least one of these changes
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A command as a look saw it; `at` is what it was found by, when it was created or when it ended."""
+    """A command as one look read it. `at` is the time it was sorted by: its creation if it is live, its end if not."""
 
     command_id: UUID
     root_command_id: UUID | None
@@ -49,7 +51,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Window:
-    """The newest of some commands, and whether there may be older ones."""
+    """The newest rows of one query, and whether its limit may have left out older ones (`full`)."""
 
     rows: dict[UUID, Seen]
     full: bool
@@ -99,9 +101,9 @@ class CommandChange:
 
 
 def version(now: datetime) -> int:
-    """The number by which a page knows which of two answers about a command is the newer: microseconds.
+    """A number that grows with time, in microseconds, by which a page drops the older of two answers.
 
-    Of an answer it is of the time before it was read, of news of the time after.
+    An answer takes it before the database is read; a change that the stream reports takes it afterwards.
     """
     return (now - _EPOCH) // timedelta(microseconds=1)
 

@@ -67,7 +67,7 @@ def _fail(row: CommandEntity, error: str, work: OwnWork | None, now: datetime) -
 
 
 def _live_beneath(row: CommandEntity) -> Iterator[CommandEntity]:
-    """The commands beneath it that are not over, parents first."""
+    """All descendants of the command that are not over, parents before their children."""
     level = [row.pk] if row.children else []
     while level:
         children = list(CommandEntity.objects.filter(parent_command_id__in=level).order_by("position"))

@@ -111,7 +111,7 @@ def _cover(text: str) -> Iterator[str]:
 
 
 def _in_any_case(gram: str) -> str:
-    """What finds the trigram, however it is spelled."""
+    """The FTS5 expression that finds this trigram in upper, lower and mixed case."""
     spelled = ("".join(letters).replace('"', '""') for letters in product(*map(apart_in_trigrams, gram)))
     return " OR ".join(f'"{one}"' for one in spelled)
 

@@ -236,7 +236,7 @@ class Resume(CommandView):
 
     @once
     def post(self, request: Request, command_id: UUID) -> Response:
-        """Let a command go on that is HELD or UNKNOWN, or that was cut off and can go on, for a `reason`."""
+        """Resume a command that is HELD or UNKNOWN, or that was cut off and is resumable. It takes a `reason`."""
         return self.done(operators.resume(command_id=command_id, reason=self.reason(), **self.by))
 
 

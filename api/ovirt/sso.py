@@ -50,7 +50,7 @@ def token(request: HttpRequest) -> HttpResponse:
 
 @_answers("GET", "POST")
 def token_by_header(request: HttpRequest) -> HttpResponse:
-    """The same for a Basic header only (oVirt: /sso/oauth/token-http-auth); for Kerberos there is none."""
+    """A token for the Basic header alone (oVirt: /sso/oauth/token-http-auth, which oVirt also uses for Kerberos; that is not supported)."""
     return _token(request, BY_HEADER)
 
 

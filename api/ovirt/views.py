@@ -85,7 +85,7 @@ class OvirtView(ApiView):
         return writer(wire, JOB, tuple(beneath)).write(jobs, *beneath.values())
 
     def _steps(self, steps: Sequence[AnyStep], follows: set[str]) -> str:
-        """The text of a job's steps, with their statistics if these are followed: external steps have none."""
+        """The text of a job's steps. With `follow=steps.statistics` each has its statistics, an empty list."""
         none = several(self.wire, "statistics", "statistic", [])
         written = {"statistics": [none] * len(steps)} if "steps.statistics" in follows else {}
         texts = writer(self.wire, STEP, tuple(written)).write(steps, *written.values())

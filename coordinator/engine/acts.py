@@ -147,7 +147,7 @@ def expire(f: Facts) -> Outcome:
 
 
 def wait(f: Facts) -> Outcome:
-    """Its children are not over; the last one's end wakes it."""
+    """Wait for child commands that are not over. The end of each wakes the parent, so the time given here is a fallback."""
     return Outcome("wait", f.now + _longest(f), columns=Columns(lane=Lane.POLL))
 
 

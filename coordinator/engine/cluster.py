@@ -139,7 +139,7 @@ class Guard(Sentinel):  # type: ignore[misc]  # it has no types
         self.workers[slot.number] = process
 
     def spawn_worker(self) -> None:
-        """As django-q2's, but with a timer that has no lock: a worker that is killed would keep it."""
+        """As in django-q2, but with our Timer, which has no lock that a killed worker could keep."""
         self.spawn_process(worker, self.task_queue, self.result_queue, Timer(), self.timeout)
 
     def reincarnate(self, process: BaseProcess) -> None:

@@ -121,14 +121,14 @@ def _claim_sql(vendor: str, by_lane: bool, types: int) -> str:
 
 
 def next_due(lane: Lane, lapsed: datetime, types: Sequence[str]) -> datetime:
-    """When the next command of that lane and those types is due that nobody holds."""
+    """The earliest `due_at` among commands of this lane and these types that no worker holds; NEVER if there are none."""
     free = Q(lease_until=None) | Q(lease_until__lte=lapsed)
     due = CommandEntity.objects.filter(free, lane=lane, due_at__isnull=False, command_type__in=types)
     return due.order_by("due_at").values_list("due_at", flat=True).first() or NEVER
 
 
 def wake(command_id: UUID, now: datetime) -> None:
-    """Have a live command looked at now; once more if somebody is at it."""
+    """Make a live command due now. If a worker holds it, it is due again as soon as that worker lets go of it."""
     sql = f"""
         UPDATE "{_TABLE}" SET "woken" = ("lease_until" IS NOT NULL), "poll_delay" = 0,
             "due_at" = CASE WHEN "lease_until" IS NULL THEN %s ELSE "due_at" END
@@ -139,7 +139,7 @@ def wake(command_id: UUID, now: datetime) -> None:
 
 
 def at_once(now: datetime) -> dict[str, Any]:
-    """What an UPDATE of live rows writes to have them looked at now; once more if somebody is at them."""
+    """The columns that an UPDATE writes to do to several live commands what `wake` does to one."""
     free = When(lease_until=None, then=Value(now))
     return {
         "due_at": Case(free, default=F("due_at")),

@@ -35,7 +35,7 @@ class TookTooLong(BaseException):
 
 
 class DatabaseTrouble(Exception):
-    """The database could not do its work while a command's code ran; nothing is said of the command."""
+    """A command's code failed because the database was away or overloaded, so the command itself is not to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Sandbox:
 
     @contextmanager
     def _shielded(self) -> Iterator[None]:
-        """Within it, which is a transaction of ours, nothing interrupts; what came meanwhile comes after."""
+        """Around a transaction of our own: an interruption that comes within it is raised at its end."""
         self._shields += 1
         try:
             yield
@@ -145,7 +145,7 @@ TOO_LONG = "It took longer than its time_limit."
 
 @contextmanager
 def _transactions_ended() -> Iterator[None]:
-    """Undo what is begun within and not ended; a connection that may be in doubt is given up.
+    """Roll back transactions that the code within left open, and drop the connection if its state is not certain.
 
     An interruption may come anywhere, also between the end of a transaction and Django's knowing of it; then
     nothing that follows on this connection would ever be committed.
@@ -154,10 +154,9 @@ def _transactions_ended() -> Iterator[None]:
     outer = len(database.atomic_blocks)  # only tests have any
     try:
         yield
-    except (Exception, Superseded) as error:
-        if not isinstance(error, Superseded) and len(database.atomic_blocks) == outer:
-            raise
-        _give_up(outer)
+    except Exception:
+        if len(database.atomic_blocks) != outer:
+            _give_up(outer)
         raise
     except BaseException:
         _give_up(outer)

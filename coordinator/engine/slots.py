@@ -81,7 +81,7 @@ class Slot:
 
     @property
     def name(self) -> str:
-        """As the worker writes it into what it holds."""
+        """The worker's name, as it stands in the column `worker` of the commands that it holds."""
         return f"{machine()}/{self._parent[0]}/{self._parent[1]}"
 
     @property

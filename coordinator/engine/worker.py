@@ -68,7 +68,7 @@ _TALLY = Prepared(
 
 
 class Pump:
-    """Claims commands of one lane and works on them until SIGTERM; then ends with what it is at."""
+    """Claims commands of one lane and works on them. After SIGTERM it finishes the present command and stops."""
 
     def __init__(self, lane: Lane, slot: Slot) -> None:
         self._lane, self._slot = lane, slot
@@ -165,7 +165,7 @@ class Polled:
             self.commit()
 
     def commit(self) -> None:
-        """Let go of them. If that is lost they are polled again."""
+        """Release them, each until its next poll. If the process dies before this commit, they are polled once more."""
         polled, self._leases = self._leases, defaultdict(list)
         if not polled:
             return
